@@ -47,6 +47,8 @@ type Listing struct {
 	Tags     map[string]string // npm dist-tags; nil for formats without
 	Modified time.Time         // zero when the document does not say
 	Doc      any               // the format's own view of the whole document, for its renderer
+
+	size int64 // bytes of the document it was read from
 }
 
 // ListedVersion is one version in a Listing.
