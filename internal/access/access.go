@@ -1,0 +1,121 @@
+// Package access decides whether a caller may do something: it loads the
+// policies that apply and asks package policy. Nobody else does.
+//
+// What is asked for is a Need, made by a constructor from names the asker
+// already knows (Domain, Repository, Package) or looked up from an ARN
+// (Checker.Need). Policies are loaded and compiled once per generation of the
+// catalog's configuration, so a change counts from the next request on.
+//
+// The surprises: a refused caller without credentials is Unauthenticated, not
+// Denied, so that clients send theirs; and a policy in the catalog that cannot
+// be read refuses everything it would have a say in, for it might be a deny.
+package access
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+
+	"packhouse/internal/catalog"
+	"packhouse/internal/fault"
+	"packhouse/internal/policy"
+)
+
+// Caller is what a decision depends on of whoever calls; identity.Caller is
+// the one of the house.
+type Caller interface {
+	Principal() *policy.Principal
+	// Scope is the one domain a token is good for.
+	Scope() (owner, domain string, limited bool)
+	// Describe fills in what conditions may ask about the caller.
+	Describe(f *policy.Facts)
+}
+
+// Checker decides. It is safe for concurrent use. Its methods must not be
+// called inside a View or Update of its catalog.
+type Checker struct {
+	db    *catalog.DB
+	tasks sync.Pool // of *task
+}
+
+// New makes a Checker over db.
+func New(db *catalog.DB) *Checker {
+	c := &Checker{db: db}
+	c.tasks.New = func() any { return new(task) }
+	return c
+}
+
+// Check gives nil when caller has what is needed; fault.Denied with AWS's
+// text when not, or fault.Unauthenticated when caller has no credentials.
+func (c *Checker) Check(ctx context.Context, caller Caller, need Need) error {
+	return c.check(ctx, caller, &need)
+}
+
+// CheckAll is Check for several needs, all of which must be met; the first
+// that is not makes the error.
+func (c *Checker) CheckAll(ctx context.Context, caller Caller, needs ...Need) error {
+	for i := range needs {
+		if err := c.check(ctx, caller, &needs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Filter keeps the items whose need is met, as ListDomains and
+// ListRepositories answer (6.2): it is no error when some are left out.
+func Filter[T any](ctx context.Context, c *Checker, caller Caller, items []T, need func(T) Need) ([]T, error) {
+	var kept []T
+	for _, item := range items {
+		n := need(item)
+		switch err := c.check(ctx, caller, &n); {
+		case err == nil:
+			kept = append(kept, item)
+		case !fault.Is(err, fault.Denied) && !fault.Is(err, fault.Unauthenticated):
+			return nil, err
+		}
+	}
+	return kept, nil
+}
+
+func (c *Checker) check(ctx context.Context, caller Caller, need *Need) error {
+	principal := caller.Principal()
+	if owner, domain, limited := caller.Scope(); limited && !within(need.Resource, owner, domain) {
+		return fault.New(fault.Denied, "User: %s is not authorized to perform: %s on resource: %s because the token is for domain %s of account %s",
+			principal, need.Action, need.Resource, domain, owner)
+	}
+	t := c.tasks.Get().(*task)
+	defer c.release(t)
+	*t = task{ctx: ctx, checker: c, caller: caller, need: need}
+	if err := t.load(principal); err != nil {
+		return fmt.Errorf("load the policies that apply to %s: %w", need.Action, err)
+	}
+	d, request := t.decide(principal)
+	if t.err != nil {
+		return fmt.Errorf("decide %s: %w", need.Action, t.err)
+	}
+	switch {
+	case d.Allowed:
+		return nil
+	case principal.Type == policy.Anonymous:
+		return fault.New(fault.Unauthenticated, "credentials required")
+	}
+	return &fault.Error{Kind: fault.Denied, Message: d.Message(request)}
+}
+
+// within tells whether a CodeArtifact ARN lies in a domain.
+func within(resource, owner, domain string) bool {
+	rest, ok := strings.CutPrefix(resource, "arn:aws:codeartifact:")
+	if !ok {
+		return false
+	}
+	_, rest, _ = strings.Cut(rest, ":") // region
+	account, rest, _ := strings.Cut(rest, ":")
+	_, rest, _ = strings.Cut(rest, "/") // kind
+	name, _, _ := strings.Cut(rest, "/")
+	return account == owner && name == domain
+}
+
+var errUnreadable = errors.New("a stored policy cannot be read")
