@@ -1,0 +1,75 @@
+# make check is what people and CI run alike; the other targets are its parts.
+# COUNTS names a file that collects "what passed failed skipped" (test.sh adds it up).
+
+SHELL    := /bin/bash
+.SHELLFLAGS := -o pipefail -c
+GO       ?= go
+BIN      := $(CURDIR)/bin
+COUNTS   ?= /dev/null
+FUZZTIME ?= 3s
+COUNT    ?= 6
+DIRS     := $(wildcard cmd internal test bench)
+# The stories need real clients; they have a target of their own.
+UNITS     = $$($(GO) list ./... | grep -v '/test/e2e')
+
+.PHONY: check build tools format vet lint floors test fuzz e2e bench clean
+
+check: format vet lint floors test fuzz
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -o $(BIN)/ ./cmd/packhouse
+
+TOOLS := $(BIN)/golangci-lint $(BIN)/gofumpt $(BIN)/benchstat $(BIN)/testsum
+tools: $(TOOLS)
+$(TOOLS) &: tools/go.mod tools/go.sum tools/testsum/main.go
+	@echo "== building the tools (minutes the first time, seconds from the build cache)"
+	@mkdir -p $(BIN)
+	@cd tools && $(GO) build -o $(BIN)/ tool ./testsum
+	@touch $(TOOLS)
+
+# check_step NAME COMMAND: says what runs, and counts a failure.
+define check_step
+	@echo "== $(1)"; { $(2); } || { echo "$(1): failed"; echo "$(1) 0 1 0" >>$(COUNTS); exit 1; }
+endef
+
+format: tools
+	$(call check_step,format,bad=$$($(BIN)/gofumpt -l $(DIRS) tools/testsum) && { [ -z "$$bad" ] || { echo "run bin/gofumpt -w on:"; echo "$$bad"; false; }; })
+
+vet:
+	$(call check_step,vet,$(GO) vet ./...)
+
+lint: tools
+	$(call check_step,lint,$(BIN)/golangci-lint run --timeout 10m)
+
+floors:
+	$(call check_step,floors,$(GO) test ./internal/)
+
+test: tools
+	@echo "== tests with the race detector"
+	@$(GO) test -race -json -timeout 10m $(UNITS) | $(BIN)/testsum -label tests -counts $(COUNTS)
+
+# Every fuzz target of the tree for a few seconds each; new finds are kept in testdata/fuzz.
+fuzz:
+	@echo "== fuzz, $(FUZZTIME) each"; ok=0; bad=0; \
+	while IFS=: read -r file line; do \
+		name=$${line#func }; name=$${name%%(*}; dir=./$$(dirname $$file); \
+		if out=$$(timeout 180 $(GO) test -run='^$$' -fuzz="^$$name\$$" -fuzztime=$(FUZZTIME) -parallel=2 $$dir 2>&1); then \
+			ok=$$((ok+1)); echo "   ok $$dir $$name"; \
+		else bad=$$((bad+1)); echo "   FAILED $$dir $$name"; echo "$$out" | tail -40; fi; \
+	done < <(grep -rE --include='*_test.go' '^func Fuzz[A-Za-z0-9_]*\(' $(DIRS) | sort); \
+	echo "fuzz $$ok $$bad 0" >>$(COUNTS); echo "== fuzz: $$ok ok, $$bad bad"; [ $$bad = 0 ]
+
+# The stories with real clients: see test/e2e and test.sh, which installs them.
+e2e: tools
+	@echo "== stories with the real clients"
+	@$(GO) test -json -count=1 -timeout 20m ./test/e2e/... | $(BIN)/testsum -v -label stories -counts $(COUNTS)
+
+# Hot paths, in the form benchstat reads. `make bench OLD=before.txt` compares.
+bench: $(if $(OLD),tools)
+	@pkgs=$$(grep -rlE --include='*_test.go' '^func Benchmark' $(DIRS) | xargs -r -n1 dirname | sort -u | sed 's#^#./#'); \
+	[ -n "$$pkgs" ] || { echo "no benchmarks"; exit 0; }; \
+	$(GO) test -run='^$$' -bench=. -benchmem -count=$(COUNT) -timeout 60m $$pkgs | tee bench.out
+	@[ -z "$(OLD)" ] || $(BIN)/benchstat $(OLD) bench.out
+
+clean:
+	rm -rf $(BIN) bench.out
