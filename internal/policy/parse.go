@@ -1,0 +1,412 @@
+package policy
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"packhouse/internal/arn"
+	"packhouse/internal/fault"
+)
+
+// Parse reads and compiles a document. It is as lenient as AWS about form (a
+// string wherever a list may stand, operators in any case, numbers and
+// booleans as condition values) and strict about sense: unknown or doubled
+// elements, operators and versions, empty lists, and values an operator cannot
+// compare are refused, because a statement that silently never matches is a
+// hole when it is a Deny. Errors are fault.Invalid and name the statement (its
+// index, and its Sid if it has one) and the element.
+//
+// What only some kinds of policy need is left to ValidateResourcePolicy and
+// ValidateIdentityPolicy.
+func Parse(text []byte) (*Document, error) {
+	root, err := readJSON(text)
+	if err != nil {
+		return nil, fault.New(fault.Invalid, "policy document: %v", err)
+	}
+	d := &Document{size: utf8.RuneCount(text)}
+	if err := d.parse(root); err != nil {
+		return nil, fault.New(fault.Invalid, "policy document: %v", err)
+	}
+	return d, nil
+}
+
+func (d *Document) parse(root node) error {
+	if root.kind != nodeObject {
+		return errors.New("want a JSON object")
+	}
+	var list *node
+	for i := range root.members {
+		m := &root.members[i]
+		var err error
+		switch m.name {
+		case "Version":
+			if d.version, err = m.value.str(); err == nil && d.version != Version2008 && d.version != Version2012 {
+				err = fmt.Errorf("%q is not known; want %q", d.version, Version2012)
+			}
+		case "Id":
+			d.id, err = m.value.str()
+		case "Statement":
+			list = &m.value
+		default:
+			err = errors.New("unknown element")
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	if list == nil {
+		return errors.New("Statement: missing")
+	}
+	return d.parseStatements(list.orList())
+}
+
+func (d *Document) parseStatements(list []node) error {
+	if len(list) == 0 {
+		return errors.New("Statement: must not be empty")
+	}
+	sids := make(map[string]bool, len(list))
+	d.statements = make([]statement, len(list))
+	for i := range list {
+		s := &d.statements[i]
+		s.ref.Index = i
+		err := s.parse(list[i], d.version == Version2012)
+		if err == nil && s.ref.Sid != "" && sids[s.ref.Sid] {
+			err = errors.New("Sid: used twice")
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", s.ref.where(), err)
+		}
+		sids[s.ref.Sid] = true
+		d.hasDeny = d.hasDeny || s.effect == Deny
+	}
+	return nil
+}
+
+// where names the statement in an error.
+func (r StatementRef) where() string {
+	if r.Sid == "" {
+		return fmt.Sprintf("Statement[%d]", r.Index)
+	}
+	return fmt.Sprintf("Statement[%d] (Sid %q)", r.Index, r.Sid)
+}
+
+func (s *statement) parse(n node, variables bool) error {
+	if n.kind != nodeObject {
+		return errors.New("want a JSON object")
+	}
+	seen := map[string]bool{}
+	for _, m := range n.members {
+		seen[m.name] = true
+		if m.name == "Sid" { // first, so that every later error can name it
+			sid, err := m.value.str()
+			if err != nil {
+				return fmt.Errorf("Sid: %w", err)
+			}
+			s.ref.Sid = sid
+		}
+	}
+	for _, name := range [...]string{"Principal", "Action", "Resource"} {
+		if seen[name] && seen["Not"+name] {
+			return fmt.Errorf("%s and Not%s exclude each other", name, name)
+		}
+	}
+	for _, m := range n.members {
+		if err := s.parseElement(m, variables); err != nil {
+			return fmt.Errorf("%s: %w", m.name, err)
+		}
+	}
+	switch {
+	case !seen["Effect"]:
+		return errors.New("Effect: missing")
+	case !seen["Action"] && !seen["NotAction"]:
+		return errors.New("Action: missing")
+	case s.principals != nil && s.principals.negated && s.effect == Allow:
+		return errors.New("NotPrincipal: must not be used with Effect Allow")
+	}
+	return nil
+}
+
+func (s *statement) parseElement(m member, variables bool) error {
+	var err error
+	switch m.name {
+	case "Sid":
+	case "Effect":
+		var text string
+		if text, err = m.value.str(); err == nil && text != "Allow" && text != "Deny" {
+			err = fmt.Errorf("%q is neither Allow nor Deny", text)
+		}
+		s.effect = text == "Allow"
+	case "Principal", "NotPrincipal":
+		s.principals, err = parsePrincipals(m.value, m.name == "NotPrincipal")
+	case "Action", "NotAction":
+		s.actions.negated = m.name == "NotAction"
+		err = s.actions.parse(m.value)
+	case "Resource", "NotResource":
+		s.resources.present, s.resources.negated = true, m.name == "NotResource"
+		err = s.resources.parse(m.value, variables)
+	case "Condition":
+		s.conditions, err = parseConditions(m.value, variables)
+	default:
+		err = errors.New("unknown element")
+	}
+	return err
+}
+
+func (a *actions) parse(n node) error {
+	var err error
+	if a.text, err = n.strs(); err != nil {
+		return err
+	}
+	for _, text := range a.text {
+		service, name, ok := strings.Cut(text, ":")
+		if text != "*" && (!ok || service == "" || name == "" || strings.ContainsAny(text, " \t\r\n")) {
+			return fmt.Errorf("%q is not an action: want \"*\" or service:Name", text)
+		}
+		a.patterns = append(a.patterns, newGlob(arn.Compile(strings.ToLower(text))))
+	}
+	return nil
+}
+
+func (rs *resources) parse(n node, variables bool) error {
+	var err error
+	if rs.text, err = n.strs(); err != nil {
+		return err
+	}
+	for _, text := range rs.text {
+		if text != "*" && !strings.HasPrefix(text, "arn:") {
+			return fmt.Errorf("%q is neither \"*\" nor an arn", text)
+		}
+		t, err := parseTemplate(text, variables, true)
+		if err != nil {
+			return err
+		}
+		if t.isFixed() {
+			rs.patterns = append(rs.patterns, newGlob(t.fixed))
+			continue
+		}
+		rs.patterns = append(rs.patterns, glob{kind: globVariable, template: &t})
+	}
+	return nil
+}
+
+func parsePrincipals(n node, negated bool) (*principals, error) {
+	ps := &principals{negated: negated}
+	if n.kind == nodeString {
+		if n.text != "*" {
+			return nil, fmt.Errorf("%q: want \"*\" or an object such as {\"AWS\": ...}", n.text)
+		}
+		ps.star = true
+		ps.entries = []principalEntry{{group: "AWS", kind: entryAnybody, text: "*"}}
+		return ps, nil
+	}
+	if n.kind != nodeObject || len(n.members) == 0 {
+		return nil, errors.New("want \"*\" or an object such as {\"AWS\": ...}")
+	}
+	for _, m := range n.members {
+		texts, err := m.value.strs()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", m.name, err)
+		}
+		for _, text := range texts {
+			e, err := parsePrincipalEntry(m.name, text)
+			if err != nil {
+				return nil, err
+			}
+			ps.entries = append(ps.entries, e)
+		}
+	}
+	return ps, nil
+}
+
+func parseConditions(n node, variables bool) ([]condition, error) {
+	if n.kind != nodeObject {
+		return nil, errors.New("want an object of operators")
+	}
+	var out []condition
+	seen := map[string]bool{}
+	for _, m := range n.members {
+		head, err := parseOperator(m.name)
+		if err != nil {
+			return nil, err
+		}
+		if name := head.operatorText(); seen[name] {
+			return nil, fmt.Errorf("operator %s used twice", name)
+		}
+		seen[head.operatorText()] = true
+		if m.value.kind != nodeObject {
+			return nil, fmt.Errorf("%s: want an object of condition keys", m.name)
+		}
+		for _, k := range m.value.members {
+			c := head
+			c.keyText, c.key = k.name, strings.ToLower(k.name)
+			if c.values, err = k.value.scalars(); err != nil {
+				return nil, fmt.Errorf("%s: %s: %w", m.name, k.name, err)
+			}
+			if err := c.compile(variables); err != nil {
+				return nil, fmt.Errorf("%s: %w", m.name, err)
+			}
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// node is one JSON value that remembers the order of its members, which a Go
+// map would lose.
+type node struct {
+	kind    nodeKind
+	text    string // of a string, number or boolean
+	items   []node
+	members []member
+}
+
+type member struct {
+	name  string
+	value node
+}
+
+type nodeKind uint8
+
+const (
+	nodeNull nodeKind = iota
+	nodeString
+	nodeNumber
+	nodeBool
+	nodeArray
+	nodeObject
+)
+
+// maxDepth is how deep a document may nest. The deepest that has a meaning is
+// document, statements, statement, condition, operator, values.
+const maxDepth = 8
+
+func readJSON(text []byte) (node, error) {
+	dec := json.NewDecoder(bytes.NewReader(text))
+	dec.UseNumber()
+	root, err := readNode(dec, 0)
+	if errors.Is(err, io.EOF) {
+		return node{}, errors.New("not complete JSON")
+	}
+	if err != nil {
+		return node{}, err
+	}
+	if _, err := dec.Token(); !errors.Is(err, io.EOF) {
+		return node{}, errors.New("text after the end of the document")
+	}
+	return root, nil
+}
+
+func readNode(dec *json.Decoder, depth int) (node, error) {
+	token, err := dec.Token()
+	if err != nil {
+		return node{}, err
+	}
+	switch v := token.(type) {
+	case string:
+		return node{kind: nodeString, text: v}, nil
+	case json.Number:
+		return node{kind: nodeNumber, text: v.String()}, nil
+	case bool:
+		return node{kind: nodeBool, text: strconv.FormatBool(v)}, nil
+	case json.Delim:
+		if depth == maxDepth {
+			return node{}, fmt.Errorf("nested deeper than %d", maxDepth)
+		}
+		if v == '[' {
+			return readArray(dec, depth)
+		}
+		return readObject(dec, depth)
+	}
+	return node{kind: nodeNull}, nil
+}
+
+func readArray(dec *json.Decoder, depth int) (node, error) {
+	n := node{kind: nodeArray}
+	for dec.More() {
+		item, err := readNode(dec, depth+1)
+		if err != nil {
+			return node{}, err
+		}
+		n.items = append(n.items, item)
+	}
+	_, err := dec.Token() // the closing bracket
+	return n, err
+}
+
+func readObject(dec *json.Decoder, depth int) (node, error) {
+	n := node{kind: nodeObject}
+	seen := map[string]bool{}
+	for dec.More() {
+		token, err := dec.Token()
+		if err != nil {
+			return node{}, err
+		}
+		name, _ := token.(string)
+		if seen[name] {
+			return node{}, fmt.Errorf("element %q stands twice in one object", name)
+		}
+		seen[name] = true
+		value, err := readNode(dec, depth+1)
+		if err != nil {
+			return node{}, err
+		}
+		n.members = append(n.members, member{name: name, value: value})
+	}
+	_, err := dec.Token() // the closing brace
+	return n, err
+}
+
+// orList is the items of an array, or the value itself as a list of one.
+func (n *node) orList() []node {
+	if n.kind == nodeArray {
+		return n.items
+	}
+	return []node{*n}
+}
+
+func (n *node) str() (string, error) {
+	if n.kind != nodeString {
+		return "", errors.New("want a string")
+	}
+	return n.text, nil
+}
+
+// strs reads a string or a non-empty list of strings.
+func (n *node) strs() ([]string, error) {
+	list := n.orList()
+	out := make([]string, 0, len(list))
+	for i := range list {
+		if list[i].kind != nodeString {
+			return nil, errors.New("want a string or a list of strings")
+		}
+		out = append(out, list[i].text)
+	}
+	if len(out) == 0 {
+		return nil, errors.New("must not be an empty list")
+	}
+	return out, nil
+}
+
+// scalars is strs that takes numbers and booleans as their text.
+func (n *node) scalars() ([]string, error) {
+	list := n.orList()
+	out := make([]string, 0, len(list))
+	for i := range list {
+		switch list[i].kind {
+		case nodeString, nodeNumber, nodeBool:
+			out = append(out, list[i].text)
+		default:
+			return nil, errors.New("want a string, number or boolean, or a list of them")
+		}
+	}
+	if len(out) == 0 {
+		return nil, errors.New("must not be an empty list")
+	}
+	return out, nil
+}
