@@ -134,9 +134,11 @@ func malformed(err error) error {
 func (d jsonDecoder) value(v reflect.Value, path string) error {
 	kind := d.PeekKind()
 	if kind == 'n' {
-		_, err := d.ReadToken()
+		if _, err := d.ReadToken(); err != nil {
+			return malformed(err)
+		}
 		v.SetZero()
-		return err
+		return nil
 	}
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))

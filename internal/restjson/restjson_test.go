@@ -234,6 +234,7 @@ func TestDecode_Refuses(t *testing.T) {
 		{"broken escape", "kiln-name=%zz", "", "CANNOT_PARSE", "the query string cannot be read"},
 		{"not UTF-8", "kiln-name=%ff", "", "CANNOT_PARSE", "kiln: not valid UTF-8"},
 		{"not JSON", "kiln-name=big", `{"note":`, "CANNOT_PARSE", "the request body is not valid JSON"},
+		{"cut off in null", "kiln-name=big", `{"note":n`, "CANNOT_PARSE", "the request body is not valid JSON"},
 		{"not an object", "kiln-name=big", `[]`, "CANNOT_PARSE", "the request body is not a JSON object"},
 		{"null", "kiln-name=big", `null`, "CANNOT_PARSE", "the request body is not a JSON object"},
 		{"two values", "kiln-name=big", `{} {}`, "CANNOT_PARSE", "the request body has more than one JSON value"},
