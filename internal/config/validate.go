@@ -1,0 +1,109 @@
+package config
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"net/url"
+	"regexp"
+	"slices"
+	"strings"
+
+	"packhouse/internal/artifact"
+)
+
+var (
+	accountPattern    = regexp.MustCompile(`^[0-9]{12}$`)
+	regionPattern     = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$`)
+	connectionPattern = regexp.MustCompile(`^(public|custom):[A-Za-z0-9._\-]{1,90}$`) // inside ExternalConnectionName
+)
+
+// problems lists what is wrong with the values taken together. source says
+// where a key was set.
+func (c Config) problems(source func(key string) string) []error {
+	var found []error
+	bad := func(key, text string, args ...any) {
+		found = append(found, problem(key, source(key), fmt.Sprintf(text, args...)))
+	}
+	if c.Data == "" {
+		bad("data", "is empty; name a folder")
+	}
+	for key, addr := range map[string]string{"listen": c.Listen, "metrics-listen": c.MetricsListen, "pprof-listen": c.PprofListen} {
+		if _, _, err := net.SplitHostPort(addr); err != nil && (addr != "" || key == "listen") {
+			bad(key, "%q is not an address; write HOST:PORT, like 127.0.0.1:8470 or :8470", addr)
+		}
+	}
+	if c.URL != "" {
+		if err := checkURL(c.URL); err != nil {
+			bad("url", "%v", err)
+		}
+	}
+	if !regionPattern.MatchString(c.Region) {
+		bad("region", "%q does not look like a region; write it like us-east-1", c.Region)
+	}
+	if !accountPattern.MatchString(c.Account) {
+		bad("account", "%q is not 12 digits", c.Account)
+	}
+	if c.Database != "sqlite" && !strings.HasPrefix(c.Database, "sqlite:") && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
+		bad("database", "want sqlite or postgres://USER:PASSWORD@HOST/NAME") // the value may hold a password
+	}
+	if scheme, _, ok := strings.Cut(c.Blobs, "://"); ok && scheme != "file" {
+		bad("blobs", "%s:// is not served by this release; give a folder", scheme)
+	}
+	if (c.TLSCert == "") != (c.TLSKey == "") {
+		bad("tls-cert", "tls-cert and tls-key go together; give both or neither")
+	}
+	for _, entry := range c.AllowOutbound {
+		if strings.ContainsAny(entry, "/:") {
+			if _, err := netip.ParsePrefix(entry); err != nil {
+				if _, err := netip.ParseAddr(entry); err != nil {
+					bad("allow-outbound", "%q is neither a network like 10.0.0.0/8 nor a host name", entry)
+				}
+			}
+		}
+	}
+	if c.MaxSearched < 1 {
+		bad("max-searched", "want at least 1")
+	}
+	if c.MaxAssetSize == 0 {
+		bad("max-asset-size", "0 would refuse every package")
+	}
+	for _, conn := range c.Connections {
+		if text := conn.wrong(); text != "" {
+			bad(connectionKey, "%s: %s", conn.Name, text)
+		}
+	}
+	return found
+}
+
+func (c Connection) wrong() string {
+	switch err := checkURL(c.URL); {
+	case !connectionPattern.MatchString(c.Name):
+		return "a connection is named public:NAME (well-known) or custom:NAME"
+	case c.URL == "":
+		return "has no url"
+	case err != nil:
+		return err.Error()
+	case strings.HasPrefix(c.Name, "custom:") && c.Format == "":
+		return "a custom connection needs a format; define it in the config file with name, format and url"
+	case c.Format != "" && !slices.Contains(artifact.Formats(), c.Format):
+		return fmt.Sprintf("no format is called %q", c.Format)
+	case c.Token != "" && (c.Username != "" || c.Password != ""):
+		return "has a token and a password; keep one"
+	}
+	return ""
+}
+
+// checkURL accepts what can be the base of other addresses.
+func checkURL(text string) error {
+	u, err := url.Parse(text)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
+		return fmt.Errorf("%q is not a URL; write it like http://HOST:PORT/", text)
+	case u.User != nil:
+		return fmt.Errorf("the URL holds a password; give username and password of their own")
+	case u.RawQuery != "" || u.Fragment != "":
+		return fmt.Errorf("%q has a query or fragment; give the address without", text)
+	}
+	return nil
+}
