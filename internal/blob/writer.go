@@ -154,6 +154,14 @@ func (w *Writer) Release() {
 // On error nothing is visible and followers get that error. Committing twice,
 // or after Abort, is an error.
 func (w *Writer) Commit(ctx context.Context) (Info, error) {
+	return w.CommitThen(ctx, func(Info) error { return nil })
+}
+
+// CommitThen is Commit with something to do between making the content durable
+// and letting followers reach EOF: recording it, so that whoever has read all of
+// it finds it recorded. When then fails, followers get its error and the stored
+// content, which nothing refers to, is the sweep's.
+func (w *Writer) CommitThen(ctx context.Context, then func(Info) error) (Info, error) {
 	if err := ctx.Err(); err != nil {
 		err = context.Cause(ctx)
 		w.Abort(err)
@@ -165,6 +173,9 @@ func (w *Writer) Commit(ctx context.Context) (Info, error) {
 	digests := w.hasher.Sum()
 	info := Info{Ref: Ref{Space: w.space, SHA256: digests.Hex(digest.SHA256)}, Size: w.size, Digests: digests}
 	info, err := w.spool.Commit(ctx, info)
+	if err == nil {
+		err = then(info)
+	}
 	w.mu.Lock()
 	if err != nil {
 		w.err = err
