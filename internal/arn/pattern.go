@@ -95,6 +95,13 @@ func (p Pattern) match(s string, fold bool) bool {
 		}
 		_, n := utf8.DecodeRuneInString(s[runFrom:])
 		runFrom += n
+		if c := p[run]; !fold && c != anyRun && c != anyOne {
+			n := strings.IndexByte(s[runFrom:], c) // no run can end before what must follow it
+			if n < 0 {
+				return false
+			}
+			runFrom += n
+		}
 		pi, si = run, runFrom
 	}
 	for pi < len(p) && p[pi] == anyRun {
