@@ -13,11 +13,11 @@ package access
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strings"
 	"sync"
 
+	"packhouse/internal/artifact"
 	"packhouse/internal/catalog"
 	"packhouse/internal/fault"
 	"packhouse/internal/policy"
@@ -36,14 +36,18 @@ type Caller interface {
 // Checker decides. It is safe for concurrent use. Its methods must not be
 // called inside a View or Update of its catalog.
 type Checker struct {
-	db    *catalog.DB
-	tasks sync.Pool // of *task
+	db       *catalog.DB
+	identity catalog.Memo[string, []*policy.Document] // by ARN of the principal
+	resource catalog.Memo[string, *policy.Document]   // by ARN; nil: no policy
+	tags     catalog.Memo[string, map[string]string]  // by ARN; never nil
+	admins   catalog.Memo[artifact.RepositoryID, string]
+	tasks    sync.Pool // of *task
 }
 
 // New makes a Checker over db.
 func New(db *catalog.DB) *Checker {
 	c := &Checker{db: db}
-	c.tasks.New = func() any { return new(task) }
+	c.tasks.New = func() any { return newTask(c) }
 	return c
 }
 
@@ -88,7 +92,7 @@ func (c *Checker) check(ctx context.Context, caller Caller, need *Need) error {
 	}
 	t := c.tasks.Get().(*task)
 	defer c.release(t)
-	*t = task{ctx: ctx, checker: c, caller: caller, need: need}
+	t.ctx, t.caller, t.need = ctx, caller, need
 	if err := t.load(principal); err != nil {
 		return fmt.Errorf("load the policies that apply to %s: %w", need.Action, err)
 	}
@@ -117,5 +121,3 @@ func within(resource, owner, domain string) bool {
 	name, _, _ := strings.Cut(rest, "/")
 	return account == owner && name == domain
 }
-
-var errUnreadable = errors.New("a stored policy cannot be read")

@@ -6,7 +6,6 @@ import (
 	"strings"
 
 	"packhouse/internal/catalog"
-	"packhouse/internal/fault"
 	"packhouse/internal/policy"
 )
 
@@ -15,12 +14,21 @@ import (
 const maxPolicies = 4
 
 // task is one decision in progress, and the ConditionContext of it. Tasks are
-// pooled so that a decision allocates nothing.
+// pooled, with what they call to load, so that a decision allocates nothing.
 type task struct {
-	ctx     context.Context //nolint:containedctx // lives for one call of Check
-	checker *Checker
-	caller  Caller
-	need    *Need
+	checker        *Checker
+	loadIdentity   func(*catalog.Tx) ([]*policy.Document, error)
+	loadResource   func(*catalog.Tx) (*policy.Document, error)
+	loadTags       func(*catalog.Tx) (map[string]string, error)
+	loadingFor     *policy.Principal // argument of loadIdentity
+	loadingFrom    string            // argument of the other two: an ARN
+	decisionInputs                   // forgotten when the task is done
+}
+
+type decisionInputs struct {
+	ctx    context.Context //nolint:containedctx // lives for one call of Check
+	caller Caller
+	need   *Need
 
 	identity []*policy.Document
 	resource [maxPolicies]*policy.Document
@@ -31,18 +39,30 @@ type task struct {
 	err       error // from within a condition
 }
 
+func newTask(c *Checker) *task {
+	t := &task{checker: c}
+	t.loadIdentity = func(tx *catalog.Tx) ([]*policy.Document, error) { return identityPolicies(tx, t.loadingFor) }
+	t.loadResource = func(tx *catalog.Tx) (*policy.Document, error) { return resourcePolicy(tx, t.loadingFrom) }
+	t.loadTags = func(tx *catalog.Tx) (map[string]string, error) { return tagsOf(tx, t.loadingFrom) }
+	return t
+}
+
 func (c *Checker) release(t *task) {
-	*t = task{} // hold on to nothing of the request
+	t.decisionInputs, t.loadingFor, t.loadingFrom = decisionInputs{}, nil, ""
 	c.tasks.Put(t)
 }
 
 func (t *task) load(p *policy.Principal) (err error) {
+	db := t.checker.db
 	t.owner = t.need.Owner
 	if t.owner == "" || t.need.Governor != "" && t.need.Governor == p.Account {
 		t.owner = p.Account
 	}
-	if t.identity, err = t.checker.identityPolicies(t.ctx, p); err != nil {
-		return err
+	if p.ARN != "" {
+		t.loadingFor = p
+		if t.identity, err = t.checker.identity.Get(t.ctx, db, p.ARN, t.loadIdentity); err != nil {
+			return err
+		}
 	}
 	if t.need.WithoutResourcePolicy {
 		return nil
@@ -51,7 +71,8 @@ func (t *task) load(p *policy.Principal) (err error) {
 		return fmt.Errorf("%d resource policies", len(t.need.Policies))
 	}
 	for i, arn := range t.need.Policies {
-		if t.resource[i], err = t.checker.resourcePolicy(t.ctx, arn); err != nil {
+		t.loadingFrom = arn
+		if t.resource[i], err = t.checker.resource.Get(t.ctx, db, arn, t.loadResource); err != nil {
 			return err
 		}
 	}
@@ -93,99 +114,11 @@ func (t *task) Value(key string) ([]string, bool) {
 		t.facts.ResourceAccount = t.owner
 	}
 	if t.need.TagsOf != "" && t.facts.ResourceTags == nil && strings.HasPrefix(key, resourceTag) {
-		if t.facts.ResourceTags, t.err = t.checker.tags(t.ctx, t.need.TagsOf); t.err != nil {
+		t.loadingFrom = t.need.TagsOf
+		t.facts.ResourceTags, t.err = t.checker.tags.Get(t.ctx, t.checker.db, t.need.TagsOf, t.loadTags)
+		if t.err != nil {
 			return nil, false
 		}
 	}
 	return t.facts.Value(key)
-}
-
-// identityPolicies are the compiled documents attached to a principal.
-func (c *Checker) identityPolicies(ctx context.Context, p *policy.Principal) (docs []*policy.Document, err error) {
-	if p.Type != policy.User {
-		return nil, nil
-	}
-	err = c.db.View(ctx, func(tx *catalog.Tx) error {
-		docs, err = loadIdentityPolicies(tx, p.Account, catalog.PrincipalUser, p.UserName)
-		return err
-	})
-	return docs, err
-}
-
-func loadIdentityPolicies(tx *catalog.Tx, account, kind, name string) ([]*policy.Document, error) {
-	rows, err := tx.IdentityPolicies(account, kind, name)
-	if err != nil {
-		return nil, err
-	}
-	docs := make([]*policy.Document, 0, len(rows))
-	for _, row := range rows {
-		d, err := compile(row)
-		if err != nil {
-			return nil, fmt.Errorf("policy %s of %s %s: %w", row.PolicyName, kind, name, err)
-		}
-		docs = append(docs, d)
-	}
-	return docs, nil
-}
-
-func compile(row catalog.IdentityPolicy) (*policy.Document, error) {
-	if row.ManagedARN == "" {
-		return parse(row.Document, row.PolicyName)
-	}
-	m := policy.ManagedByARN(row.ManagedARN)
-	if m == nil {
-		return nil, fmt.Errorf("%w: there is no managed policy %s", errUnreadable, row.ManagedARN)
-	}
-	return m.Document, nil
-}
-
-// parse makes a broken stored document an internal error: the caller did
-// nothing wrong.
-func parse(text, name string) (*policy.Document, error) {
-	d, err := policy.Parse([]byte(text))
-	if err != nil {
-		return nil, fmt.Errorf("%w: %s", errUnreadable, err.Error())
-	}
-	return d.Named(name), nil
-}
-
-// resourcePolicy is the compiled policy of a resource; nil when it has none.
-func (c *Checker) resourcePolicy(ctx context.Context, arn string) (d *policy.Document, err error) {
-	err = c.db.View(ctx, func(tx *catalog.Tx) error {
-		d, err = loadResourcePolicy(tx, arn)
-		return err
-	})
-	return d, err
-}
-
-func loadResourcePolicy(tx *catalog.Tx, arn string) (*policy.Document, error) {
-	row, err := tx.ResourcePolicy("", arn)
-	if fault.Is(err, fault.NotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return parse(row.Document, arn)
-}
-
-// tags are those of a resource, never nil.
-func (c *Checker) tags(ctx context.Context, arn string) (tags map[string]string, err error) {
-	err = c.db.View(ctx, func(tx *catalog.Tx) error {
-		tags, err = loadTags(tx, arn)
-		return err
-	})
-	return tags, err
-}
-
-func loadTags(tx *catalog.Tx, arn string) (map[string]string, error) {
-	rows, err := tx.Tags(arn)
-	if err != nil {
-		return nil, err
-	}
-	tags := make(map[string]string, len(rows))
-	for _, t := range rows {
-		tags[t.Key] = t.Value
-	}
-	return tags, nil
 }

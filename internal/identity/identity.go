@@ -11,6 +11,75 @@
 // asked of it that not everybody may do.
 package identity
 
-import "strings"
+import (
+	"context"
+	"net/netip"
+	"strings"
+	"time"
+
+	"packhouse/internal/arn"
+	"packhouse/internal/catalog"
+	"packhouse/internal/policy"
+)
+
+// Options tune New; the zero value is right for a test.
+type Options struct {
+	Region string           // of the endpoint; default us-east-1
+	Now    func() time.Time // default time.Now
+	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto whom
+	// they speak for.
+	TrustedProxies []netip.Prefix
+}
+
+// Service verifies credentials against a catalog and issues tokens. It is safe
+// for concurrent use. Its methods must not be called inside a View or Update
+// of its catalog.
+type Service struct {
+	db      *catalog.DB
+	region  string
+	now     func() time.Time
+	proxies []netip.Prefix
+
+	keys    catalog.Memo[string, accessKey]         // by access key id
+	users   catalog.Memo[string, *policy.Principal] // by user id
+	signers catalog.Memo[struct{}, keyring]         // the one of the house
+	tokens  tokenCache                              // by Authorization header
+}
+
+// New makes a Service over db.
+func New(db *catalog.DB, o Options) *Service {
+	s := &Service{db: db, region: o.Region, now: o.Now, proxies: o.TrustedProxies}
+	if s.region == "" {
+		s.region = defaultRegion
+	}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	return s
+}
+
+// defaultRegion is also where IAM lives for every region.
+const defaultRegion = "us-east-1"
+
+// UserCaller is a caller for an IAM user who has been authenticated otherwise.
+// NotFound without the user.
+func (s *Service) UserCaller(ctx context.Context, account, name string, f Facts) (Caller, error) {
+	var u catalog.User
+	err := s.db.View(ctx, func(tx *catalog.Tx) (err error) {
+		u, err = tx.User(account, name)
+		return err
+	})
+	if err != nil {
+		return Caller{}, err
+	}
+	return NewCaller(&Subject{Principal: userPrincipal(u)}, f), nil
+}
+
+func userPrincipal(u catalog.User) policy.Principal {
+	return policy.Principal{
+		Type: policy.User, ARN: arn.User(u.Account, u.Path, u.Name).String(),
+		Account: u.Account, UserID: u.ID, UserName: u.Name,
+	}
+}
 
 func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

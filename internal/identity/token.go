@@ -1,0 +1,260 @@
+package identity
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"aidanwoods.dev/go-paseto"
+
+	"packhouse/internal/catalog"
+	"packhouse/internal/fault"
+	"packhouse/internal/policy"
+)
+
+// How long tokens may live (specification section 5).
+const (
+	MinTokenDuration = 900 * time.Second
+	MaxTokenDuration = 43200 * time.Second
+)
+
+// How long signing keys live.
+const (
+	rotateEvery = 30 * 24 * time.Hour
+	// outlive is for how long a key must verify after its last signature. The
+	// hour is for replicas that have not heard of its successor yet.
+	outlive = MaxTokenDuration + time.Hour
+)
+
+const (
+	tokenPrefix = "v4.local."
+	maxToken    = 1024 // bytes; our own are under 500
+)
+
+// claims is what is inside a token. It names the user by its unique id: another
+// user of the same name is somebody else.
+type claims struct {
+	keyID  string // the signing key
+	userID string
+	Token
+}
+
+// current refuses a token that has expired.
+func (c *claims) current(now time.Time) error {
+	if now.Before(c.Expires) {
+		return nil
+	}
+	return refused("the token expired at %s", c.Expires.UTC().Format(time.RFC3339))
+}
+
+// IssueToken makes a token that lets whoever holds it act as caller in one
+// domain's package endpoints; domainOwner is the domain's account. duration is
+// 0 for the longest or 900..43200 s, else fault.Invalid. The root user gets
+// none: fault.Denied (section 5). Whether caller may have one is checked before.
+// The token is of letters, digits and ".-_", and shorter than 1 KB.
+func (s *Service) IssueToken(ctx context.Context, caller Caller, domainOwner, domain string, duration time.Duration) (token string, expires time.Time, err error) {
+	if duration != 0 && (duration < MinTokenDuration || duration > MaxTokenDuration) {
+		return "", time.Time{}, fault.Field("durationSeconds", "must be 0 or %d to %d seconds",
+			int(MinTokenDuration/time.Second), int(MaxTokenDuration/time.Second))
+	}
+	if duration == 0 {
+		duration = MaxTokenDuration
+	}
+	p := caller.Principal()
+	switch p.Type {
+	case policy.User:
+	case policy.Anonymous:
+		return "", time.Time{}, fault.New(fault.Unauthenticated, "credentials required")
+	case policy.Root:
+		return "", time.Time{}, fault.New(fault.Denied, "User: %s is not authorized to perform: codeartifact:GetAuthorizationToken because the root user of an account cannot have a token", p)
+	case policy.AssumedRole, policy.Service, policy.Federated:
+		return "", time.Time{}, fault.New(fault.Denied, "User: %s is not authorized to perform: codeartifact:GetAuthorizationToken because only users can have a token", p)
+	}
+	key, err := s.signer(ctx)
+	if err != nil {
+		return "", time.Time{}, fmt.Errorf("find the key to sign a token with: %w", err)
+	}
+	issued := s.now().UTC().Truncate(time.Second)
+	expires = issued.Add(duration)
+	token = seal(key, claims{userID: p.UserID, Token: Token{Owner: domainOwner, Domain: domain, Issued: issued, Expires: expires}})
+	return token, expires, nil
+}
+
+// The names of our claims; the times have those of PASETO.
+const (
+	claimUser   = "sub"
+	claimOwner  = "own"
+	claimDomain = "dom"
+)
+
+func seal(key signingKey, c claims) string {
+	t := paseto.NewToken()
+	t.SetString(claimUser, c.userID)
+	t.SetString(claimOwner, c.Owner)
+	t.SetString(claimDomain, c.Domain)
+	t.SetIssuedAt(c.Issued)
+	t.SetExpiration(c.Expires)
+	t.SetFooter([]byte(key.id))
+	return t.V4Encrypt(key.secret, nil)
+}
+
+var errForeign = errors.New("not a token of this house")
+
+// unseal verifies a token whatever its time.
+func (k keyring) unseal(token string) (claims, error) {
+	if len(token) > maxToken || !strings.HasPrefix(token, tokenPrefix) {
+		return claims{}, errForeign
+	}
+	parser := paseto.MakeParser(nil)
+	footer, err := parser.UnsafeParseFooter(paseto.V4Local, token)
+	if err != nil {
+		return claims{}, errForeign
+	}
+	key, ok := k.byID[string(footer)]
+	if !ok {
+		return claims{}, errForeign
+	}
+	t, err := parser.ParseV4Local(key.secret, token, nil)
+	if err != nil {
+		return claims{}, errForeign
+	}
+	c := claims{keyID: key.id}
+	var errs [5]error
+	c.userID, errs[0] = t.GetString(claimUser)
+	c.Owner, errs[1] = t.GetString(claimOwner)
+	c.Domain, errs[2] = t.GetString(claimDomain)
+	c.Issued, errs[3] = t.GetIssuedAt()
+	c.Expires, errs[4] = t.GetExpiration()
+	return c, errors.Join(errs[:]...)
+}
+
+// signingKey is a catalog.SigningKey ready for use.
+type signingKey struct {
+	id          string
+	secret      paseto.V4SymmetricKey
+	created     time.Time
+	retireAfter time.Time
+}
+
+// keyring holds the signing keys of one generation.
+type keyring struct {
+	newest signingKey // zero without keys
+	byID   map[string]signingKey
+}
+
+func loadKeyring(tx *catalog.Tx) (keyring, error) {
+	rows, err := tx.SigningKeys()
+	if err != nil {
+		return keyring{}, err
+	}
+	ring := keyring{byID: make(map[string]signingKey, len(rows))}
+	for _, row := range rows {
+		secret, err := paseto.V4SymmetricKeyFromBytes(row.Secret)
+		if err != nil {
+			return keyring{}, fmt.Errorf("signing key %s: %w", row.ID, err)
+		}
+		ring.newest = signingKey{id: row.ID, secret: secret, created: row.Created, retireAfter: row.RetireAfter}
+		ring.byID[row.ID] = ring.newest
+	}
+	return ring, nil
+}
+
+func (s *Service) keyring(ctx context.Context) (keyring, error) {
+	return s.signers.Get(ctx, s.db, struct{}{}, loadKeyring)
+}
+
+// due tells whether the next token needs a new key.
+func (k keyring) due(now time.Time) bool {
+	return k.newest.id == "" || now.Sub(k.newest.created) >= rotateEvery
+}
+
+// signer is the key to sign with, made if there is none fit for it.
+func (s *Service) signer(ctx context.Context) (signingKey, error) {
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return signingKey{}, err
+	}
+	if ring.due(s.now()) {
+		if _, err := s.rotate(ctx, false); err != nil {
+			return signingKey{}, err
+		}
+		if ring, err = s.keyring(ctx); err != nil {
+			return signingKey{}, err
+		}
+	}
+	return ring.newest, nil
+}
+
+// RotateKeys has a new key sign from now on. Tokens signed before stay good
+// until they expire; after that their key is deleted.
+func (s *Service) RotateKeys(ctx context.Context) error {
+	_, err := s.rotate(ctx, true)
+	return err
+}
+
+// RotateKeysIfDue is RotateKeys when the signing key is 30 days old or there
+// is none, and tells whether it was so. Call it from time to time.
+func (s *Service) RotateKeysIfDue(ctx context.Context) (rotated bool, err error) {
+	return s.rotate(ctx, false)
+}
+
+func (s *Service) rotate(ctx context.Context, always bool) (rotated bool, err error) {
+	var secret [32]byte
+	rand.Read(secret[:]) // never fails
+	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
+		rotated = false
+		ring, err := loadKeyring(tx)
+		if err != nil {
+			return err
+		}
+		now := s.now().UTC()
+		if !always && !ring.due(now) {
+			return nil // another replica was faster
+		}
+		rotated = true
+		if err := retire(tx, now); err != nil {
+			return err
+		}
+		return tx.InsertSigningKey(catalog.SigningKey{
+			ID: tx.NewID(), Secret: secret[:], Created: now, RetireAfter: now.Add(rotateEvery + outlive),
+		})
+	})
+	if err != nil {
+		return false, fmt.Errorf("rotate the signing keys: %w", err)
+	}
+	return rotated, nil
+}
+
+// retire lets the keys there are verify only as long as tokens need it, and
+// deletes those that none needs.
+func retire(tx *catalog.Tx, now time.Time) error {
+	rows, err := tx.SigningKeys()
+	if err != nil || len(rows) == 0 {
+		return err
+	}
+	latest := now.Add(outlive)
+	var last time.Time
+	for _, row := range rows {
+		if row.RetireAfter.After(last) {
+			last = row.RetireAfter
+		}
+	}
+	if err := tx.DeleteSigningKeys(last.Add(time.Second)); err != nil { // all: rows have no update
+		return err
+	}
+	for _, row := range rows {
+		if row.RetireAfter.Before(now) {
+			continue
+		}
+		if row.RetireAfter.After(latest) {
+			row.RetireAfter = latest
+		}
+		if err := tx.InsertSigningKey(row); err != nil {
+			return err
+		}
+	}
+	return nil
+}
