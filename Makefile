@@ -42,7 +42,7 @@ lint: tools
 	$(call check_step,lint,$(BIN)/golangci-lint run --timeout 10m)
 
 floors:
-	$(call check_step,floors,$(GO) test ./internal/)
+	$(call check_step,floors,$(GO) test -count=1 ./internal/)
 
 test: tools
 	@echo "== tests with the race detector"
