@@ -1,0 +1,197 @@
+package ops
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func newEdge(next http.HandlerFunc, log *RequestLog, errs io.Writer) *Edge {
+	return &Edge{Next: next, Metrics: NewMetrics("test"), Log: log, Errors: slog.New(slog.NewJSONHandler(errs, nil))}
+}
+
+func scrape(t *testing.T, m *Metrics) string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	return w.Body.String()
+}
+
+func TestEdge_LogsWithoutSecrets(t *testing.T) {
+	var out bytes.Buffer
+	log := NewRequestLog(&out, quiet())
+	e := newEdge(func(w http.ResponseWriter, _ *http.Request) {
+		w.(*Exchange).Describe("npm", "packument", "1/d/r", "arn:x")
+		w.WriteHeader(http.StatusNotFound)
+	}, log, io.Discard)
+	r := httptest.NewRequest(http.MethodGet, "/p%2fq?token=hush&X-Amz-Signature=hush", nil)
+	r.Header.Set("Authorization", "Bearer hush")
+	e.ServeHTTP(httptest.NewRecorder(), r)
+	log.Close()
+	line := out.String()
+	if strings.Contains(line, "hush") {
+		t.Errorf("a secret is in the log: %s", line)
+	}
+	for _, want := range []string{`"path":"/p%2fq"`, `"status":404`, `"format":"npm"`, `"principal":"arn:x"`} {
+		if !strings.Contains(line, want) {
+			t.Errorf("%s lacks %s", line, want)
+		}
+	}
+}
+
+func TestEdge_CountsByFormatOperationAndClass(t *testing.T) {
+	e := newEdge(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		w.(*Exchange).Describe("npm", "publish", "", "")
+		_, _ = w.Write([]byte("12345"))
+	}, nil, io.Discard)
+	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodPut, "/p", strings.NewReader("123")))
+	text := scrape(t, e.Metrics)
+	for _, want := range []string{
+		`packhouse_requests_total{format="npm",operation="publish",status="2xx"} 1`,
+		`packhouse_request_bytes_total{format="npm",operation="publish"} 3`,
+		`packhouse_response_bytes_total{format="npm",operation="publish"} 5`,
+		`packhouse_request_duration_seconds_count{format="npm",operation="publish"} 1`,
+		`packhouse_build_info{`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+}
+
+func TestEdge_PanicBecomes500(t *testing.T) {
+	var errs bytes.Buffer
+	e := newEdge(func(http.ResponseWriter, *http.Request) { panic("oops") }, nil, &errs)
+	w := httptest.NewRecorder()
+	e.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "oops") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	if !strings.Contains(errs.String(), "oops") || !strings.Contains(errs.String(), w.Header().Get("X-Amzn-RequestId")) {
+		t.Errorf("log: %s", errs.String())
+	}
+	if !strings.Contains(scrape(t, e.Metrics), "packhouse_panics_total 1") {
+		t.Error("the panic is not counted")
+	}
+}
+
+func TestEdge_AbortReachesTheServer(t *testing.T) {
+	e := newEdge(func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, nil, io.Discard)
+	defer func() {
+		if p := recover(); p != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+			t.Errorf("recovered %v", p)
+		}
+	}()
+	e.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(http.MethodGet, "/", nil))
+}
+
+func TestEdge_FilesAreServedWhole(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	want := bytes.Repeat([]byte("x"), 1<<20)
+	if err := os.WriteFile(path, want, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var seen int64
+	e := newEdge(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeFile(w, r, path)
+		seen = w.(*Exchange).Request.Out
+	}, nil, io.Discard)
+	srv := httptest.NewServer(e)
+	defer srv.Close()
+	resp, err := srv.Client().Get(srv.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	got, err := io.ReadAll(resp.Body)
+	if err != nil || !bytes.Equal(got, want) || seen != int64(len(want)) {
+		t.Errorf("%d bytes, counted %d, %v", len(got), seen, err)
+	}
+}
+
+func TestForwarded(t *testing.T) {
+	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
+	for _, c := range []struct {
+		name, peer string
+		headers    []string
+		want       string
+	}{
+		{"no header", "10.0.0.1", nil, "10.0.0.1"},
+		{"untrusted peer", "192.0.2.9", []string{"203.0.113.1"}, "192.0.2.9"},
+		{"one proxy", "10.0.0.1", []string{"203.0.113.1"}, "203.0.113.1"},
+		{"two proxies, invented front", "10.0.0.1", []string{"1.1.1.1, 203.0.113.1, 10.0.0.2"}, "203.0.113.1"},
+		{"several headers", "10.0.0.1", []string{"1.1.1.1", "203.0.113.1"}, "203.0.113.1"},
+		{"with port", "10.0.0.1", []string{"203.0.113.1:5000"}, "203.0.113.1"},
+		{"nonsense", "10.0.0.1", []string{"unknown"}, "10.0.0.1"},
+	} {
+		if got := forwarded(netip.MustParseAddr(c.peer), c.headers, trusted).String(); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
+func TestHealth_ReadyNamesTheFailedCheck(t *testing.T) {
+	h := NewHealth(quiet(), Check{"database", func(context.Context) error { return errors.New("secret text") }}, Check{"blobs", func(context.Context) error { return nil }})
+	w := httptest.NewRecorder()
+	h.Ready(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+	want := `{"status":"not ready","checks":{"blobs":"ok","database":"failed"}}` + "\n"
+	if diff := cmp.Diff(want, w.Body.String()); w.Code != http.StatusServiceUnavailable || diff != "" {
+		t.Error(w.Code, diff)
+	}
+}
+
+func TestHealth_NotReadyWhileStopping(t *testing.T) {
+	h := NewHealth(quiet())
+	for _, want := range []int{http.StatusOK, http.StatusServiceUnavailable} {
+		w := httptest.NewRecorder()
+		h.Ready(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		if w.Code != want {
+			t.Errorf("%d, want %d", w.Code, want)
+		}
+		h.Stopping()
+	}
+}
+
+func TestMetrics_SeriesAreBounded(t *testing.T) {
+	m := NewMetrics("test")
+	for i := range 2 * maxSeries {
+		m.Cache("npm", strings.Repeat("x", i))
+	}
+	if n := strings.Count(scrape(t, m), "packhouse_cache_total{"); n > maxSeries+1 {
+		t.Errorf("%d series", n)
+	}
+}
+
+func BenchmarkEdge(b *testing.B) {
+	log := NewRequestLog(io.Discard, quiet())
+	defer log.Close()
+	body := []byte("x")
+	e := newEdge(func(w http.ResponseWriter, _ *http.Request) {
+		w.(*Exchange).Describe("npm", "packument", "1/d/r", "arn:aws:iam::123456789012:user/admin")
+		_, _ = w.Write(body)
+	}, log, io.Discard)
+	w, r := nothing{http.Header{}}, httptest.NewRequest(http.MethodGet, "/repo/123456789012/d/npm/r/lodash", nil)
+	r.Body = http.NoBody
+	b.ReportAllocs()
+	for b.Loop() {
+		e.ServeHTTP(w, r)
+	}
+}
+
+type nothing struct{ h http.Header }
+
+func (n nothing) Header() http.Header       { return n.h }
+func (nothing) Write(p []byte) (int, error) { return len(p), nil }
+func (nothing) WriteHeader(int)             {}
