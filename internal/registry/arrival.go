@@ -1,0 +1,228 @@
+package registry
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+
+	"packhouse/internal/artifact"
+	"packhouse/internal/blob"
+	"packhouse/internal/digest"
+	"packhouse/internal/fault"
+	"packhouse/internal/upstream"
+)
+
+// arrivalKey names an asset on its way into a domain.
+type arrivalKey struct {
+	domain, source string
+	c              artifact.Coordinates
+	version, name  string
+}
+
+// arrival is one asset being fetched from outside for all who wait for it. It
+// belongs to none of them: clients may leave, the fetch goes on and what it
+// brings is retained for every repository that asked.
+type arrival struct {
+	writer *blob.Writer
+	begun  chan struct{} // closed when size is known, or err
+	ended  chan struct{} // closed after retention or failure
+	size   int64         // bytes as announced, -1 when not; valid after begun
+	err    error         // valid after begun when it never began, else after ended
+	info   blob.Info     // valid after ended
+
+	mu     sync.Mutex
+	sealed bool // no further repository can join
+	into   map[*node]struct{}
+}
+
+// arrivals are those under way.
+type arrivals struct {
+	mu   sync.Mutex
+	open map[arrivalKey]*arrival
+	wait sync.WaitGroup
+}
+
+// join takes part in the fetch of k for a repository, starting it unless it is
+// under way. When it came too late to be retained for, joined is false: wait
+// for the arrival to end and look into the catalog again.
+func (as *arrivals) join(k arrivalKey, root *node, start func(*arrival)) (a *arrival, joined bool) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	if a, ok := as.open[k]; ok {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if !a.sealed {
+			a.into[root] = struct{}{}
+		}
+		return a, !a.sealed
+	}
+	a = &arrival{begun: make(chan struct{}), ended: make(chan struct{}), size: -1, into: map[*node]struct{}{root: {}}}
+	if as.open == nil {
+		as.open = map[arrivalKey]*arrival{}
+	}
+	as.open[k] = a
+	as.wait.Go(func() {
+		defer func() {
+			as.mu.Lock()
+			delete(as.open, k)
+			as.mu.Unlock()
+			close(a.ended)
+		}()
+		start(a)
+	})
+	return a, true
+}
+
+// seal ends joining and gives the repositories to retain for.
+func (a *arrival) seal() []*node {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.sealed = true
+	nodes := make([]*node, 0, len(a.into))
+	for n := range a.into {
+		nodes = append(nodes, n)
+	}
+	return nodes
+}
+
+// wait blocks until the asset is stored and retained.
+func (a *arrival) wait(ctx context.Context) (blob.Info, error) {
+	select {
+	case <-a.ended:
+		return a.info, a.err
+	case <-ctx.Done():
+		return blob.Info{}, context.Cause(ctx)
+	}
+}
+
+const (
+	fetchTimeout  = time.Hour // the whole of one asset; stalls end much earlier
+	fetchAttempts = 3         // times a broken transfer is taken up again
+	fetchBuffer   = 256 << 10 // bytes
+)
+
+// fetch brings an asset in and hands it to retain once it is verified and
+// durable; followers see its last bytes after that.
+func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upstream.Source, want upstream.ListedAsset, retain func(blob.Info) error) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+	defer cancel()
+	fail := func(err error) {
+		a.seal()
+		a.err = err
+		s.log.WarnContext(ctx, "asset was not fetched", "connection", src.Connection.Name, "url", want.URL, "error", err)
+		select {
+		case <-a.begun:
+		default:
+			close(a.begun)
+		}
+		if a.writer != nil {
+			a.writer.Abort(err)
+		}
+	}
+	expect, err := digest.ParseSRI(want.Integrity)
+	if want.Integrity != "" && err != nil {
+		fail(fault.Wrap(fault.Upstream, err, "%s lists %s with an integrity that cannot be read", src.Connection.Name, want.Name))
+		return
+	}
+	res, err := src.Get(ctx, want.URL, http.Header{"Accept": {"*/*"}})
+	if err != nil {
+		fail(unreachable(src, want, err))
+		return
+	}
+	if max := s.opt.MaxAssetBytes; res.ContentLength > max {
+		_ = res.Body.Close()
+		fail(fault.New(fault.Upstream, "%s has %d bytes, over this server's limit of %d", want.Name, res.ContentLength, max))
+		return
+	}
+	if a.writer, err = s.blobs.Begin(ctx, space); err != nil {
+		_ = res.Body.Close()
+		fail(err)
+		return
+	}
+	a.size = res.ContentLength
+	close(a.begun)
+	if err := s.transfer(ctx, a, src, want, res); err != nil {
+		fail(unreachable(src, want, err))
+		return
+	}
+	if err := expect.Verify(a.writer.Digests()); want.Integrity != "" && err != nil {
+		fail(fault.Wrap(fault.Upstream, err, "%s sent %s with other bytes than it lists; nothing was stored", src.Connection.Name, want.Name))
+		return
+	}
+	info, err := a.writer.CommitThen(ctx, retain)
+	if err != nil {
+		fail(err)
+		return
+	}
+	a.info = info
+}
+
+// transfer copies the body and takes a broken one up again where it broke.
+func (s *Service) transfer(ctx context.Context, a *arrival, src *upstream.Source, want upstream.ListedAsset, res *http.Response) error {
+	buf := make([]byte, fetchBuffer)
+	for attempt := 1; ; attempt++ {
+		_, err := io.CopyBuffer(writerOnly{a.writer}, res.Body, buf)
+		_ = res.Body.Close()
+		if err == nil && a.size >= 0 && a.writer.Size() != a.size {
+			err = fmt.Errorf("got %d of %d bytes: %w", a.writer.Size(), a.size, io.ErrUnexpectedEOF)
+		}
+		if err == nil || attempt == fetchAttempts || ctx.Err() != nil || stuck(err) || a.size >= 0 && a.writer.Size() >= a.size {
+			return err
+		}
+		if res, err = s.resume(ctx, src, want, a.writer.Size(), a.size); err != nil {
+			return err
+		}
+	}
+}
+
+// stuck tells whether trying again cannot help: it is our side that failed.
+func stuck(err error) bool {
+	k := fault.Of(err)
+	return k == fault.Unavailable || k == fault.TooLarge
+}
+
+// resume asks for the rest of a body. A remote that ignores the range sends all
+// of it again; what is there already is skipped, and the digest tells whether
+// both were the same.
+func (s *Service) resume(ctx context.Context, src *upstream.Source, want upstream.ListedAsset, have, size int64) (*http.Response, error) {
+	h := http.Header{"Accept": {"*/*"}}
+	if have > 0 {
+		h.Set("Range", "bytes="+strconv.FormatInt(have, 10)+"-")
+	}
+	res, err := src.Get(ctx, want.URL, h)
+	if err != nil {
+		return nil, err
+	}
+	full := res.ContentLength
+	if res.StatusCode == http.StatusPartialContent {
+		full = have + res.ContentLength
+	} else if _, err := io.CopyN(io.Discard, res.Body, have); err != nil {
+		_ = res.Body.Close()
+		return nil, err
+	}
+	if size >= 0 && res.ContentLength >= 0 && full != size {
+		_ = res.Body.Close()
+		return nil, errors.New("the file changed its length between two attempts")
+	}
+	return res, nil
+}
+
+// writerOnly hides other interfaces so that bytes pass through Write.
+type writerOnly struct{ io.Writer }
+
+// unreachable words a failed fetch for the client.
+func unreachable(src *upstream.Source, want upstream.ListedAsset, err error) error {
+	switch fault.Of(err) {
+	case fault.Upstream, fault.Unavailable, fault.TooLarge, fault.Throttled:
+		return err
+	case fault.NotFound:
+		return fault.Wrap(fault.Upstream, err, "%s lists %s but does not have it", src.Connection.Name, want.Name)
+	default:
+		return fault.Wrap(fault.Upstream, err, "%s did not send %s; try again later", src.Connection.Name, want.Name)
+	}
+}

@@ -1,0 +1,286 @@
+package registry
+
+import (
+	"context"
+	"io"
+	"slices"
+
+	"packhouse/internal/artifact"
+	"packhouse/internal/blob"
+	"packhouse/internal/catalog"
+	"packhouse/internal/fault"
+	"packhouse/internal/upstream"
+)
+
+// Asset finds one asset of one version: here, in an upstream, or outside, and
+// retains what it found elsewhere (section 7). NotFound, or Upstream when an
+// external connection that might have it does not answer.
+func (r *Repo) Asset(ctx context.Context, c artifact.Coordinates, version, name string) (*Content, error) {
+	if err := r.MayRead(ctx); err != nil {
+		return nil, err
+	}
+	s := r.service
+	k := contentKey{r.node.repo.ID, c, version, name}
+	if content, ok := s.contents.cache.GetIfPresent(k); ok && content.stamp.current(s) {
+		s.observe(c.Format, "asset-hit")
+		return content, nil
+	}
+	s.observe(c.Format, "asset-miss")
+	for range maxTurns {
+		content, again, err := s.bring(ctx, r.node, k)
+		if err != nil || !again {
+			return content, err
+		}
+	}
+	return nil, fault.New(fault.Unavailable, "%s %s keeps changing; try again", c, version)
+}
+
+// maxTurns bounds how often a search starts over because what it found moved.
+const maxTurns = 5
+
+// bring finds the asset of k as seen from root and retains it there. again says
+// that it has come to root only now and is to be looked for once more.
+func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content *Content, again bool, err error) {
+	st := s.stampOf(root.graph.domain.ID, k.c)
+	v, err := s.look(ctx, root, k.c)
+	if err != nil {
+		return nil, false, err
+	}
+	h, err := s.find(ctx, v, k)
+	switch {
+	case err != nil:
+		return nil, false, err
+	case h.source != nil:
+		return s.bringIn(ctx, v, k, h)
+	case h.at != root:
+		err := s.db.Update(ctx, func(tx *catalog.Tx) error {
+			assets, err := tx.Assets(h.version.ID, "", 0)
+			if err != nil {
+				return err
+			}
+			return s.retain(tx, root, k.c, v.packages[h.at].DisplayName, h.version, assets)
+		})
+		s.observe(k.c.Format, "retained")
+		return nil, true, err
+	}
+	content, err = s.stored(ctx, st, root, h)
+	if err == nil {
+		s.contents.cache.Set(k, content)
+	}
+	return content, false, err
+}
+
+// stored makes the content of an asset that root holds.
+func (s *Service) stored(ctx context.Context, st stamp, root *node, h hit) (*Content, error) {
+	content := s.newContent(st, root.graph.domain.ID, h.version.Version, h.asset)
+	if h.asset.Size > smallAsset {
+		return content, nil
+	}
+	f, err := s.blobs.Open(ctx, content.ref)
+	if err != nil {
+		return nil, content.lost(err)
+	}
+	defer f.Close()
+	content.small = make([]byte, h.asset.Size)
+	if _, err := io.ReadFull(f, content.small); err != nil {
+		return nil, content.lost(err)
+	}
+	return content, nil
+}
+
+// hit is where an asset was found: in a repository's rows, or at a source.
+type hit struct {
+	at      *node
+	version catalog.Version
+	asset   artifact.Asset
+
+	source *upstream.Source // set when it must be fetched
+	listed *upstream.ListedVersion
+	remote upstream.ListedAsset
+}
+
+// find looks for an asset in search order; the first repository that has the
+// version decides.
+func (s *Service) find(ctx context.Context, v *sight, k contentKey) (hit, error) {
+	var failed error
+	for _, n := range v.nodes {
+		rows := v.local(n)
+		if i := slices.IndexFunc(rows, func(r catalog.Version) bool { return r.Number == k.version }); i >= 0 && !v.hides(rows[i]) {
+			row := rows[i]
+			if !row.Status.Downloadable() {
+				return hit{}, fault.About(fault.NotFound, "package-version", k.version, "version %s of %s is %s and cannot be downloaded", k.version, k.c, row.Status)
+			}
+			var a catalog.Asset
+			err := s.db.View(ctx, func(tx *catalog.Tx) (err error) {
+				a, err = tx.Asset(row.ID, k.name)
+				return err
+			})
+			return hit{at: n, version: row, asset: a.Asset}, err
+		}
+		src := n.source(k.c.Format)
+		if src == nil || !v.outside || !v.mayLookUp(n) {
+			continue
+		}
+		h, err := s.findOutside(ctx, n, src, k)
+		if err == nil || !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Upstream) {
+			return h, err
+		}
+		if failed == nil && fault.Is(err, fault.Upstream) {
+			failed = err
+		}
+	}
+	if failed != nil {
+		return hit{}, failed
+	}
+	return hit{}, fault.About(fault.NotFound, "package-version", k.version, "version %s of %s is not in this repository, its upstreams or their external connections", k.version, k.c)
+}
+
+func (s *Service) findOutside(ctx context.Context, n *node, src *upstream.Source, k contentKey) (hit, error) {
+	st, err := s.remotes.Check(ctx, src, k.c)
+	if err != nil {
+		return hit{}, err
+	}
+	if !st.Found() {
+		return hit{}, notVisible(k.c)
+	}
+	l, err := s.listing(ctx, remoteState{source: src, state: st}, k.c)
+	if err != nil {
+		return hit{}, err
+	}
+	at := slices.IndexFunc(l.Versions, func(lv upstream.ListedVersion) bool { return lv.Number == k.version })
+	if at < 0 {
+		return hit{}, notVisible(k.c)
+	}
+	remote, err := src.Remote.Locate(k.c, k.version, k.name, l)
+	return hit{at: n, source: src, listed: &l.Versions[at], remote: remote}, err
+}
+
+// bringIn fetches an asset from outside, or joins the fetch under way, and
+// answers as soon as it has begun to arrive.
+func (s *Service) bringIn(ctx context.Context, v *sight, k contentKey, h hit) (*Content, bool, error) {
+	space := v.root.graph.domain.ID
+	version := artifact.Version{
+		Number: k.version, Status: artifact.Published, Published: h.listed.Published, Manifest: slices.Clone(h.listed.Manifest),
+		Origin: artifact.Origin{Type: artifact.External, Connection: h.source.Connection.Name},
+	}
+	if h.listed.Unlisted {
+		version.Status = artifact.Unlisted
+	}
+	key := arrivalKey{space, h.source.Key, k.c, k.version, k.name}
+	st := s.stampOf(space, k.c)
+	a, joined := s.arrivals.join(key, v.root, func(a *arrival) {
+		s.fetch(ctx, a, space, h.source, h.remote, func(info blob.Info) error {
+			return s.ingest(context.WithoutCancel(ctx), a, h.at, k, version, info)
+		})
+	})
+	if !joined {
+		_, err := a.wait(ctx)
+		return nil, true, err
+	}
+	select {
+	case <-a.begun:
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	}
+	if a.writer == nil {
+		return nil, false, a.err
+	}
+	return &Content{
+		Asset: artifact.Asset{Name: k.name, Size: max(a.size, 0)}, Version: version,
+		service: s, stamp: st, arrival: a,
+	}, false, nil
+}
+
+// ingest retains a fetched asset in the repository with the connection and in
+// every repository it was fetched for.
+func (s *Service) ingest(ctx context.Context, a *arrival, at *node, k contentKey, version artifact.Version, info blob.Info) error {
+	asset := artifact.Asset{Name: k.name, Size: info.Size, Digests: info.Digests}
+	version.Revision = artifact.Revise(version.Manifest, []artifact.Asset{asset})
+	nodes := a.seal()
+	if !slices.Contains(nodes, at) {
+		nodes = append(nodes, at)
+	}
+	row := catalog.Version{Version: version}
+	err := s.db.Update(ctx, func(tx *catalog.Tx) error {
+		for _, n := range nodes {
+			err := s.retain(tx, n, k.c, displayName(k.c), row, []catalog.Asset{{Asset: asset}})
+			if n != at && fault.Is(err, fault.NotFound) {
+				continue // the repository went meanwhile; the others want it still
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err == nil {
+		s.observe(k.c.Format, "ingested")
+	}
+	return err
+}
+
+// displayName is how coordinates are written where nobody has said otherwise.
+func displayName(c artifact.Coordinates) string {
+	if c.Format == artifact.NPM && c.Namespace != "" {
+		return "@" + c.Namespace + "/" + c.Name
+	}
+	return c.Name
+}
+
+// retain puts a reference to a version into a repository. One that is there
+// already stays as it is, and gets the assets it lacks.
+func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, display string, v catalog.Version, assets []catalog.Asset) error {
+	repos, err := tx.RepositoriesByID(n.repo.ID)
+	if err != nil {
+		return err
+	}
+	if len(repos) == 0 {
+		return fault.About(fault.NotFound, "repository", n.repo.Name, "repository %s does not exist any more", n.repo.Name)
+	}
+	manifest := v.Manifest
+	if manifest == nil && v.ID != "" {
+		if err := tx.Manifests([]string{v.ID}, func(_ string, m []byte) error { manifest = m; return nil }); err != nil {
+			return err
+		}
+	}
+	p, _, err := tx.EnsurePackage(repos[0], c, display, artifact.DefaultRestrictions(false))
+	if err != nil {
+		return err
+	}
+	add := v.Version
+	add.Manifest = manifest
+	if add.Status != artifact.Unlisted {
+		add.Status = artifact.Published
+	}
+	row, err := tx.Version(p.ID, add.Number)
+	created := fault.Is(err, fault.NotFound)
+	if created {
+		row, err = tx.InsertVersion(p, add)
+	}
+	if err != nil {
+		return err
+	}
+	added := 0
+	for _, a := range assets {
+		if err := tx.InsertAsset(p, row.ID, a.Asset); err == nil {
+			added++
+		} else if !fault.Is(err, fault.Conflict) {
+			return err
+		}
+	}
+	if !created && added == 0 {
+		return nil
+	}
+	op := "Updated"
+	if created {
+		op = "Created"
+	}
+	return tx.Emit(eventOf(n, c, row.Version, artifact.Event{Operation: op, AssetsAdded: added, Metadata: created, StatusChanged: created}))
+}
+
+// eventOf fills in what an event says of where and what.
+func eventOf(n *node, c artifact.Coordinates, v artifact.Version, e artifact.Event) artifact.Event {
+	e.Domain, e.Owner, e.Repository, e.Administrator = n.id.Domain, n.id.Owner, n.id.Name, n.repo.Administrator
+	e.Coordinates, e.Version, e.Status, e.Revision = c, v.Number, v.Status, v.Revision
+	return e
+}

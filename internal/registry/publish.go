@@ -1,0 +1,331 @@
+package registry
+
+import (
+	"context"
+	"io"
+	"slices"
+	"time"
+
+	"packhouse/internal/artifact"
+	"packhouse/internal/blob"
+	"packhouse/internal/catalog"
+	"packhouse/internal/digest"
+	"packhouse/internal/fault"
+)
+
+// MayPublish checks the permission to publish a package and its origin
+// controls; formats call it before they read a body.
+func (r *Repo) MayPublish(ctx context.Context, c artifact.Coordinates) error {
+	if err := r.may(ctx, publishAction, c); err != nil {
+		return err
+	}
+	var p catalog.Package
+	err := r.service.db.View(ctx, func(tx *catalog.Tx) (err error) {
+		p, err = tx.Package(r.node.repo.ID, c)
+		return err
+	})
+	if fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return publishable(p, r.node)
+}
+
+func publishable(p catalog.Package, n *node) error {
+	if p.Restrictions.Publish == artifact.Block {
+		return fault.New(fault.Denied, "package %s in repository %s does not accept direct publishing (its origin configuration is publish=BLOCK, upstream=%s); "+
+			"set publish to ALLOW with put-package-origin-configuration, or publish to another repository", p.Coordinates, n.id.Name, p.Restrictions.Upstream)
+	}
+	return nil
+}
+
+// Stage stores the bytes of an asset to be published. They are durable on
+// return and swept away later unless Publish refers to them.
+func (r *Repo) Stage(ctx context.Context, c artifact.Coordinates, name string, content io.Reader) (Staged, error) {
+	if err := r.MayPublish(ctx, c); err != nil {
+		return Staged{}, err
+	}
+	info, err := r.service.blobs.Put(ctx, r.node.graph.domain.ID, content)
+	if err != nil {
+		return Staged{}, err
+	}
+	return Staged{artifact.Asset{Name: name, Size: info.Size, Digests: info.Digests}}, nil
+}
+
+// Publish makes a version with its assets visible, in one transaction that is
+// durable on return. Conflict, with nothing changed, when the version is here
+// in any status, or visible through upstreams that the package may come from
+// (section 7.6).
+func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publication) (artifact.Version, error) {
+	if err := r.MayPublish(ctx, c); err != nil {
+		return artifact.Version{}, err
+	}
+	s := r.service
+	if err := r.mustBeNew(ctx, c, p.Version); err != nil {
+		return artifact.Version{}, err
+	}
+	assets := make([]artifact.Asset, len(p.Assets))
+	for i, a := range p.Assets {
+		assets[i] = a.Asset
+	}
+	v := artifact.Version{
+		Number: p.Version, Status: p.Status, Manifest: p.Manifest, Published: p.Published,
+		Revision: artifact.Revise(p.Manifest, assets),
+		Origin:   artifact.Origin{Type: artifact.Internal, Repository: r.node.id.Name},
+	}
+	if v.Status == "" {
+		v.Status = artifact.Published
+	}
+	if v.Published.IsZero() {
+		v.Published = s.opt.Now().UTC().Truncate(time.Microsecond)
+	}
+	display := p.DisplayName
+	if display == "" {
+		display = displayName(c)
+	}
+	err := s.db.Update(ctx, func(tx *catalog.Tx) error {
+		repos, err := tx.RepositoriesByID(r.node.repo.ID)
+		if err != nil {
+			return err
+		}
+		if len(repos) == 0 {
+			return fault.About(fault.NotFound, "repository", r.node.id.Name, "repository %s does not exist any more", r.node.id.Name)
+		}
+		row, _, err := tx.EnsurePackage(repos[0], c, display, artifact.DefaultRestrictions(true))
+		if err != nil {
+			return err
+		}
+		if err := publishable(row, r.node); err != nil { // it may have changed since
+			return err
+		}
+		stored, err := tx.InsertVersion(row, v)
+		if fault.Is(err, fault.Conflict) {
+			return exists(c, p.Version)
+		}
+		if err != nil {
+			return err
+		}
+		for _, a := range assets {
+			if err := s.refer(ctx, tx, row, stored.ID, a); err != nil {
+				return err
+			}
+		}
+		for _, t := range p.Tags {
+			if err := tx.SetDistTag(row, t, p.Version); err != nil {
+				return err
+			}
+		}
+		return tx.Emit(eventOf(r.node, c, v, artifact.Event{Operation: "Created", AssetsAdded: len(assets), Metadata: true, StatusChanged: true}))
+	})
+	return v, err
+}
+
+// refer adds an asset row and makes sure that its bytes are still there: the
+// sweep removes bytes and their row in one transaction, so whichever of the two
+// commits first, a row without bytes cannot come about.
+func (s *Service) refer(ctx context.Context, tx *catalog.Tx, p catalog.Package, versionID string, a artifact.Asset) error {
+	if err := tx.InsertAsset(p, versionID, a); err != nil {
+		return err
+	}
+	if _, err := s.blobs.Stat(ctx, blob.Ref{Space: p.DomainID, SHA256: a.Digests.Hex(digest.SHA256)}); err != nil {
+		return fault.Wrap(fault.Unavailable, err, "the uploaded bytes of %s were cleaned up before they were published; upload again", a.Name)
+	}
+	return nil
+}
+
+func exists(c artifact.Coordinates, version string) error {
+	return fault.About(fault.Conflict, "package-version", version, "version %s of %s already exists", version, c)
+}
+
+// mustBeNew refuses a version that is visible from here already.
+func (r *Repo) mustBeNew(ctx context.Context, c artifact.Coordinates, version string) error {
+	s := r.service
+	v, err := s.look(ctx, r.node, c)
+	if err != nil {
+		return err
+	}
+	for _, n := range v.nodes { // upstreams are among them only where the package may come from there
+		if slices.ContainsFunc(v.local(n), func(row catalog.Version) bool { return row.Number == version && (n == r.node || !v.hides(row)) }) {
+			return exists(c, version)
+		}
+	}
+	s.ask(ctx, v)
+	for _, answer := range v.remotes {
+		// A connection that is down does not stop anybody from publishing (7.5).
+		if answer.err != nil || !answer.state.Found() {
+			continue
+		}
+		l, err := s.listing(ctx, answer, c)
+		if err != nil {
+			continue //nolint:nilerr // as above
+		}
+		for i := range l.Versions {
+			if l.Versions[i].Number == version {
+				return exists(c, version)
+			}
+		}
+	}
+	return nil
+}
+
+// SetTag points a dist-tag of a package at a version that is visible from
+// here. A package that is only upstream gets a row here to hold the tag.
+func (r *Repo) SetTag(ctx context.Context, c artifact.Coordinates, tag, version string) error {
+	if err := r.may(ctx, metadataAction, c); err != nil {
+		return err
+	}
+	l, err := r.service.merge(ctx, r.node, c)
+	if err != nil {
+		return err
+	}
+	if !slices.ContainsFunc(l.Versions, func(v Listed) bool { return v.Number == version && v.Status == artifact.Published }) {
+		return fault.About(fault.NotFound, "package-version", version, "version %s of %s is not published here, so no tag can point at it", version, c)
+	}
+	return r.service.db.Update(ctx, func(tx *catalog.Tx) error {
+		p, _, err := tx.EnsurePackage(r.node.repo, c, displayName(c), artifact.DefaultRestrictions(false))
+		if err != nil {
+			return err
+		}
+		return tx.SetDistTag(p, tag, version)
+	})
+}
+
+// DeleteTag removes a dist-tag that was set in this repository.
+func (r *Repo) DeleteTag(ctx context.Context, c artifact.Coordinates, tag string) error {
+	if err := r.may(ctx, metadataAction, c); err != nil {
+		return err
+	}
+	return r.service.db.Update(ctx, func(tx *catalog.Tx) error {
+		p, err := tx.Package(r.node.repo.ID, c)
+		if err != nil {
+			return err
+		}
+		return tx.DeleteDistTag(p, tag)
+	})
+}
+
+// Amend lets amend change the manifests of the versions this repository holds,
+// in one transaction, and tells how many changed.
+func (r *Repo) Amend(ctx context.Context, c artifact.Coordinates, amend Amendment) (changed int, err error) {
+	if err := r.may(ctx, metadataAction, c); err != nil {
+		return 0, err
+	}
+	err = r.service.db.Update(ctx, func(tx *catalog.Tx) error {
+		changed = 0
+		p, err := tx.Package(r.node.repo.ID, c)
+		if err != nil {
+			return err
+		}
+		rows, err := tx.Versions(p.ID)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			full, err := tx.Version(p.ID, row.Number)
+			if err != nil {
+				return err
+			}
+			manifest, err := amend(full.Version)
+			if err != nil {
+				return err
+			}
+			if manifest == nil {
+				continue
+			}
+			assets, err := tx.Assets(full.ID, "", 0)
+			if err != nil {
+				return err
+			}
+			full.Manifest = manifest
+			full.Revision = artifact.Revise(manifest, plainAssets(assets))
+			if err := tx.UpdateVersion(p, full); err != nil {
+				return err
+			}
+			changed++
+			if err := tx.Emit(eventOf(r.node, c, full.Version, artifact.Event{Operation: "Updated", Metadata: true})); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return changed, err
+}
+
+func plainAssets(rows []catalog.Asset) []artifact.Asset {
+	out := make([]artifact.Asset, len(rows))
+	for i, a := range rows {
+		out[i] = a.Asset
+	}
+	return out
+}
+
+// Unpublish deletes versions this repository holds; nil means the package with
+// all of them.
+func (r *Repo) Unpublish(ctx context.Context, c artifact.Coordinates, versions []string) error {
+	action := deleteVersionAction
+	if versions == nil {
+		action = deletePackageAction
+	}
+	if err := r.may(ctx, action, c); err != nil {
+		return err
+	}
+	return r.service.db.Update(ctx, func(tx *catalog.Tx) error {
+		p, err := tx.Package(r.node.repo.ID, c)
+		if err != nil {
+			return err
+		}
+		if versions == nil {
+			return r.service.dropPackage(tx, r.node, p)
+		}
+		for _, number := range versions {
+			row, err := tx.Version(p.ID, number)
+			if err != nil {
+				return err
+			}
+			if err := r.service.dropVersion(tx, r.node, p, row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// dropVersion deletes one version, the tags that point at it, and says so.
+func (s *Service) dropVersion(tx *catalog.Tx, n *node, p catalog.Package, row catalog.Version) error {
+	assets, err := tx.Assets(row.ID, "", 0)
+	if err != nil {
+		return err
+	}
+	if err := tx.DeleteVersion(p, row); err != nil {
+		return err
+	}
+	tags, err := tx.DistTags(p.ID)
+	if err != nil {
+		return err
+	}
+	for _, t := range tags {
+		if t.Version != row.Number {
+			continue
+		}
+		if err := tx.DeleteDistTag(p, t.Tag); err != nil {
+			return err
+		}
+	}
+	return tx.Emit(eventOf(n, p.Coordinates, row.Version, artifact.Event{Operation: "Deleted", AssetsRemoved: len(assets), StatusChanged: true}))
+}
+
+// dropPackage deletes a package with everything in it.
+func (s *Service) dropPackage(tx *catalog.Tx, n *node, p catalog.Package) error {
+	rows, err := tx.Versions(p.ID)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		if err := tx.Emit(eventOf(n, p.Coordinates, row.Version, artifact.Event{Operation: "Deleted", StatusChanged: true})); err != nil {
+			return err
+		}
+	}
+	return tx.DeletePackage(p)
+}

@@ -1,0 +1,151 @@
+// Package registry is the heart of the house: it opens repositories for
+// callers, merges what a client sees over ordered upstreams and external
+// connections, finds and retains assets, and publishes.
+//
+// Repo is a capability: whoever holds one has a repository bound to a caller,
+// and each of its methods checks the permission it needs, so a format can
+// neither forget a check nor reach another repository.
+//
+// Two listings have two names: Repo.Listing is the merged view a client sees;
+// the API's listing of one repository alone is read from the catalog.
+package registry
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"time"
+
+	"packhouse/internal/access"
+	"packhouse/internal/artifact"
+	"packhouse/internal/blob"
+	"packhouse/internal/catalog"
+	"packhouse/internal/flight"
+	"packhouse/internal/upstream"
+)
+
+// Ecosystem is all the heart must know of a format.
+type Ecosystem interface {
+	// Name is the format's enum word.
+	Name() artifact.Format
+	// Normalize validates coordinates and gives their canonical spelling.
+	Normalize(c artifact.Coordinates) (artifact.Coordinates, error)
+	// Compare orders two version numbers: negative when a comes before b.
+	Compare(a, b string) int
+	// Describe reads what the API shows of a version from its manifest.
+	Describe(c artifact.Coordinates, manifest []byte) (artifact.Details, error)
+	// Readme finds the readme of a version in its manifest or assets; NotFound
+	// when it has none. open gives one asset's bytes.
+	Readme(manifest []byte, assets []artifact.Asset, open func(name string) (io.ReadCloser, error)) (string, error)
+	// Remote speaks the format as a client of the registry at base (which ends
+	// with a slash).
+	Remote(base string) upstream.Remote
+}
+
+// Options configure a Service.
+type Options struct {
+	Region        string
+	Connections   map[string]artifact.Connection // by name: the well-known ones and the site's own
+	MaxSearched   int                            // repositories searched per resolution, default 25
+	Lifetimes     upstream.Lifetimes             // of remote documents
+	MemoryBytes   int64                          // bound of the cache of finished bodies, default 32 MiB
+	RenderDir     string                         // where large finished documents are kept
+	RenderBytes   int64                          // bound of RenderDir, default 2 GiB
+	MaxAssetBytes int64                          // largest asset taken, default 5 GB
+	Now           func() time.Time               // default time.Now
+	Logger        *slog.Logger                   // default slog.Default()
+	// Get gives the way out to the remote of a connection.
+	Get func(c artifact.Connection) upstream.Get
+	// Observe is told of what the caches did; for metrics. May be nil.
+	Observe func(Observation)
+}
+
+// Observation is one thing metrics count.
+type Observation struct {
+	Format artifact.Format
+	What   string // hit, miss, ingest, retain, ...
+}
+
+// Service opens repositories. It is safe for concurrent use.
+type Service struct {
+	opt        Options
+	log        *slog.Logger
+	db         *catalog.DB
+	blobs      blob.Store
+	access     *access.Checker
+	ecosystems map[artifact.Format]Ecosystem
+	sources    map[string]*upstream.Source // by connection name
+	remotes    *upstream.Cache
+	graphs     *catalog.Memo[domainKey, *graph]
+	gens       generations
+	documents  *documents
+	contents   *contents
+	arrivals   arrivals
+	builds     flight.Group[documentKey, *Document]
+	unfollow   func()
+}
+
+// Variant names one of the forms a format renders a listing in.
+type Variant struct {
+	Name string // full, abbreviated, ...; a small fixed set per format
+	Base string // the endpoint URL written into the document
+}
+
+// Render writes one form of a listing and says its media type. What it writes
+// must depend on l and the variant alone.
+type Render func(ctx context.Context, l *Listing, w io.Writer) error
+
+// Listing is the merged view of one package from one repository: what a client
+// may see over all upstreams and connections, after origin controls.
+type Listing struct {
+	Coordinates artifact.Coordinates
+	// Versions holds the Published and Unlisted versions, each number once, the
+	// first repository in search order winning. Those of a remote come in the
+	// remote's order, the rest by publish time.
+	Versions []Listed
+	// Tags are merged npm dist-tags that name a Published version of Versions.
+	Tags map[string]string
+	// Remotes are the remote listings that took part, in search order; formats
+	// take package-level facts (readme, maintainers) from the first.
+	Remotes []*upstream.Listing
+	// Modified is the newest publish or modification time known.
+	Modified time.Time
+
+	freshUntil time.Time
+	parts      []part // the remote documents this was made from
+}
+
+// Listed is one version of a Listing.
+type Listed struct {
+	artifact.Version                        // Manifest is always loaded
+	Assets           []artifact.Asset       // stored here; empty when only the remote has it yet
+	Remote           []upstream.ListedAsset // what the remote lists; empty for internal versions
+}
+
+// Publication is one version, or more assets of one, on its way in.
+type Publication struct {
+	Version     string
+	DisplayName string
+	Manifest    []byte
+	Assets      []Staged
+	Tags        []string // npm dist-tags to point at the version
+	Status      artifact.Status
+	Published   time.Time // zero: now
+}
+
+// Staged is an asset whose bytes are in the blob store and that no row refers
+// to yet. What is never published is swept away.
+type Staged struct {
+	artifact.Asset
+}
+
+// Amendment changes the manifest of one stored version; nil keeps it.
+type Amendment func(v artifact.Version) (manifest []byte, err error)
+
+// Found is one search hit.
+type Found struct {
+	Coordinates artifact.Coordinates
+	Version     string // the one to show: the format's default
+	Manifest    []byte
+	Published   time.Time
+}
