@@ -23,7 +23,7 @@ cmd, test, bench
 config < app < cli
 format < control, iamapi, dataplane, ops < web
 identity, access < registry < upkeep
-blob, event, job, upstream, restjson, awsquery < catalog
+blob, event, job, upstream, restjson < awsquery, catalog
 artifact, policy, sigv4
 fault < arn, digest, flight, page, outbound
 `

@@ -53,7 +53,7 @@ func decode(r *http.Request, body io.Reader, limit int64, in any, t types) error
 		if text == "" {
 			continue
 		}
-		if err := setText(f, text); err != nil {
+		if err := SetText(f, text); err != nil {
 			return cannotParse("%s: %s", m.label, err.Error())
 		}
 	}
@@ -74,8 +74,10 @@ type textError string
 
 func (e textError) Error() string { return string(e) }
 
-// setText sets a string, number or boolean from its text.
-func setText(v reflect.Value, text string) error {
+// SetText sets a string, number or boolean, or a pointer to one, from its
+// text. The error says what was expected and is meant to follow the name of
+// the member.
+func SetText(v reflect.Value, text string) error {
 	if v.Kind() == reflect.Pointer {
 		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
@@ -167,7 +169,7 @@ func (d jsonDecoder) value(v reflect.Value, path string) error {
 		v.SetBool(kind == 't')
 		return nil
 	case kind == '0' && v.CanInt():
-		if err := setText(v, token.String()); err != nil {
+		if err := SetText(v, token.String()); err != nil {
 			return cannotParse("%s: %s", path, err.Error())
 		}
 		return nil

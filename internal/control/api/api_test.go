@@ -1,7 +1,10 @@
 package api_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -14,10 +17,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/codeartifact"
 	"github.com/aws/aws-sdk-go-v2/service/codeartifact/types"
+	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
 
 	"packhouse/internal/control/api"
+	"packhouse/internal/fault"
 	"packhouse/internal/restjson"
+	"packhouse/internal/sigv4"
 )
 
 // operation is a row whose Do notes its input and gives a filled output.
@@ -39,6 +45,13 @@ func row[In, Out any](rec *recorder, name, method, path string) {
 		Access: func(*restjson.Call, *In) []restjson.Need { return nil },
 		Do: func(_ context.Context, _ *restjson.Call, in *In) (*Out, error) {
 			rec.got = in
+			if f := reflect.ValueOf(in).Elem().FieldByName("AssetContent"); f.IsValid() {
+				text, err := io.ReadAll(f.Interface().(io.Reader)) // before the server closes it
+				if err != nil {
+					return nil, err
+				}
+				f.Set(reflect.ValueOf(io.NopCloser(bytes.NewReader(text))))
+			}
 			out := new(Out)
 			f := filler{full: rec.full}
 			f.fill(reflect.ValueOf(out).Elem(), "")
@@ -164,6 +177,9 @@ func base(t reflect.Type) reflect.Type {
 	return t
 }
 
+// content is the body of every stream.
+const content = "the bytes"
+
 // filler sets fields to distinct values that satisfy their shapes: all of
 // them, or the required ones.
 type filler struct {
@@ -172,7 +188,7 @@ type filler struct {
 }
 
 var samples = map[string]string{
-	"AccountId": "111122223333", "DomainName": "dom", "ContentSHA256": "PUBLISHED", "PackageGroupPattern": "/npm/*", "Arn": "arn:aws:codeartifact:r:1:domain/d",
+	"AccountId": "111122223333", "DomainName": "dom", "PackageGroupPattern": "/npm/*", "Arn": "arn:aws:codeartifact:r:1:domain/d",
 }
 
 func (f *filler) fill(v reflect.Value, shape string) {
@@ -211,7 +227,7 @@ func (f *filler) fill(v reflect.Value, shape string) {
 		f.fill(value, api.Shapes()[shape].Member)
 		v.SetMapIndex(key, value)
 	case reflect.Interface:
-		v.Set(reflect.ValueOf(io.NopCloser(strings.NewReader("the bytes"))))
+		v.Set(reflect.ValueOf(io.NopCloser(strings.NewReader(content))))
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[restjson.Time]() {
 			v.Set(reflect.ValueOf(restjson.Time{Time: time.UnixMilli(1_700_000_000_125 + int64(f.n)).UTC()}))
@@ -339,7 +355,7 @@ func assign(t *testing.T, dst, src reflect.Value) {
 			dst.SetMapIndex(it.Key().Convert(dst.Type().Key()), value)
 		}
 	case reflect.Interface:
-		dst.Set(reflect.ValueOf(strings.NewReader("the bytes")))
+		dst.Set(reflect.ValueOf(strings.NewReader(content)))
 	case reflect.Struct:
 		for i := range dst.NumField() {
 			if f := dst.Type().Field(i); f.IsExported() {
@@ -351,14 +367,24 @@ func assign(t *testing.T, dst, src reflect.Value) {
 	}
 }
 
-// serve starts the operations without authentication and gives a client.
+// authenticate verifies the signature of the client made by serve.
+func authenticate(r *http.Request, limit int64, streaming bool) (any, io.Reader, error) {
+	c, err := sigv4.Parse(r)
+	if err != nil {
+		return nil, nil, err
+	}
+	body, err := sigv4.Open(r, c, "SK", sigv4.Payload{Limit: limit, Streaming: streaming}, time.Now())
+	return c.AccessKeyID, body, err
+}
+
+// serve starts the operations and gives a client that signs for them.
 func serve(t *testing.T, rec *recorder) *codeartifact.Client {
 	rows := make([]restjson.Row, len(rec.operations))
 	for i, op := range rec.operations {
 		rows[i] = op.row
 	}
 	s := httptest.NewServer(restjson.NewHandler(rows, restjson.Config{
-		Authenticate: func(r *http.Request, _ int64, _ bool) (any, io.Reader, error) { return nil, r.Body, nil },
+		Authenticate: authenticate,
 		Authorize:    func(context.Context, *restjson.Call, []restjson.Need) error { return nil },
 		Shapes:       api.Shapes(),
 	}))
@@ -381,14 +407,11 @@ func TestWire_SDKAndTypesUnderstandEachOther(t *testing.T) {
 				f := filler{full: full}
 				f.fill(want.Elem(), "")
 				if f := want.Elem().FieldByName("AssetSHA256"); f.IsValid() {
-					f.SetString("8cda9be50bd8e26aa1e0a2e9d7f6d5f1d58ca0c7dc9f6f4fb2fba4f2a1c6e8b0")
+					f.SetString(fmt.Sprintf("%x", sha256.Sum256([]byte(content))))
 				}
 				m := reflect.ValueOf(client).MethodByName(op.row.Name())
 				in := reflect.New(m.Type().In(1).Elem())
 				assign(t, in.Elem(), want.Elem())
-				if f := want.Elem().FieldByName("AssetContent"); f.IsValid() {
-					f.Set(reflect.ValueOf(io.NopCloser(strings.NewReader(""))))
-				}
 
 				rec.got, rec.full = nil, full
 				answer := m.Call([]reflect.Value{reflect.ValueOf(t.Context()), in})
@@ -398,11 +421,7 @@ func TestWire_SDKAndTypesUnderstandEachOther(t *testing.T) {
 				if rec.got == nil {
 					t.Fatal("the operation was not called")
 				}
-				got := reflect.ValueOf(rec.got)
-				if f := got.Elem().FieldByName("AssetContent"); f.IsValid() {
-					f.Set(reflect.ValueOf(io.NopCloser(strings.NewReader("")))) // the server has closed it
-				}
-				if d := cmp.Diff(plain(t, want), plain(t, got)); d != "" {
+				if d := cmp.Diff(plain(t, want), plain(t, reflect.ValueOf(rec.got))); d != "" {
 					t.Errorf("input (-sent +received):\n%s", d)
 				}
 
@@ -441,5 +460,33 @@ func TestUpdateRepository_AbsentDiffersFromEmpty(t *testing.T) {
 				t.Fatal(d)
 			}
 		})
+	}
+}
+
+func TestErrors_TheSDKReadsThemTyped(t *testing.T) {
+	fail := func(err error) error {
+		s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { restjson.WriteError(w, "req-1", err) }))
+		defer s.Close()
+		client := codeartifact.New(codeartifact.Options{
+			BaseEndpoint: &s.URL, Region: "r", Retryer: aws.NopRetryer{},
+			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "SK"}, nil
+			}),
+		})
+		_, got := client.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: aws.String("d"), Repository: aws.String("r")})
+		return got
+	}
+	if e, ok := errors.AsType[*types.ResourceNotFoundException](fail(fault.About(fault.NotFound, "repository", "repo", "gone"))); !ok ||
+		*e.Message != "gone" || *e.ResourceId != "repo" || e.ResourceType != types.ResourceTypeRepository {
+		t.Errorf("not found: got %+v", e)
+	}
+	if e, ok := errors.AsType[*types.ThrottlingException](fail(&fault.Error{Kind: fault.Throttled, Message: "slow", RetryAfter: 3 * time.Second})); !ok || *e.RetryAfterSeconds != 3 {
+		t.Errorf("throttled: got %+v", e)
+	}
+	if e, ok := errors.AsType[*types.ServiceQuotaExceededException](fail(fault.About(fault.Quota, "domain", "d", "full"))); !ok || *e.ResourceId != "d" {
+		t.Errorf("quota: got %+v", e)
+	}
+	if e, ok := errors.AsType[smithy.APIError](fail(sigv4.UnknownKey())); !ok || e.ErrorCode() != sigv4.CodeUnknown {
+		t.Errorf("unknown key: got %+v", e)
 	}
 }
