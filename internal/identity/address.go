@@ -8,16 +8,20 @@ import (
 	"time"
 )
 
-// facts is what a request says of itself.
-func (s *Service) facts(r *http.Request, now time.Time) Facts {
-	f := Facts{Time: now, UserAgent: r.UserAgent(), Region: s.region, Secure: r.TLS != nil}
-	peer := peerAddr(r)
-	f.SourceIP = peer
-	if len(s.proxies) > 0 && contains(s.proxies, peer) {
+// caller makes the caller of a request.
+func (s *Service) caller(subject *Subject, r *http.Request, now time.Time) Caller {
+	c := &call{subject: subject} // filled in place: this is on every download's way
+	f := &c.facts
+	f.Time, f.Region, f.Secure = now, s.region, r.TLS != nil
+	if agent := r.Header["User-Agent"]; len(agent) > 0 {
+		f.UserAgent = agent[0]
+	}
+	f.SourceIP = peerAddr(r)
+	if len(s.proxies) > 0 && contains(s.proxies, f.SourceIP) {
 		f.SourceIP = SourceIP(r, s.proxies)
 		f.Secure = f.Secure || strings.EqualFold(r.Header.Get("X-Forwarded-Proto"), "https")
 	}
-	return f
+	return Caller{c}
 }
 
 // SourceIP is the address of the client: the peer of the connection or, when

@@ -49,7 +49,7 @@ func (s *Service) AuthenticateAPI(r *http.Request, p sigv4.Payload, services ...
 	if err != nil {
 		return Caller{}, nil, err
 	}
-	return NewCaller(key.subject, s.facts(r, now)), body, nil
+	return s.caller(key.subject, r, now), body, nil
 }
 
 // isGlobal tells whether clients of every region sign for defaultRegion: those

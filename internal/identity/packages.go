@@ -21,7 +21,7 @@ func (s *Service) AuthenticatePackages(r *http.Request) (Caller, error) {
 	now := s.now()
 	headers := r.Header["Authorization"]
 	if len(headers) == 0 || len(headers) == 1 && headers[0] == "" {
-		return NewCaller(nil, s.facts(r, now)), nil
+		return s.caller(nil, r, now), nil
 	}
 	if len(headers) > 1 {
 		return Caller{}, refused("the request has more than one Authorization header")
@@ -38,10 +38,10 @@ func (s *Service) AuthenticatePackages(r *http.Request) (Caller, error) {
 		s.tokens.remove(headers[0])
 		return Caller{}, err
 	}
-	return NewCaller(a.subject, s.facts(r, now)), nil
+	return s.caller(a.subject, r, now), nil
 }
 
-// admitted is a token that was found good in a generation.
+// admitted is a token that was found good in a generation. It never changes.
 type admitted struct {
 	generation uint64
 	claims     claims
@@ -49,36 +49,38 @@ type admitted struct {
 }
 
 // admit verifies what the header holds and remembers the outcome if it is
-// good. known is what an earlier generation found, or zero.
-func (s *Service) admit(ctx context.Context, header string, known admitted, generation uint64) (admitted, error) {
+// good. known is what an earlier generation found, or nil.
+func (s *Service) admit(ctx context.Context, header string, known *admitted, generation uint64) (*admitted, error) {
 	ring, err := s.keyring(ctx)
 	if err != nil {
-		return admitted{}, fmt.Errorf("load the signing keys: %w", err)
+		return nil, fmt.Errorf("load the signing keys: %w", err)
 	}
-	a := admitted{generation: generation, claims: known.claims}
-	if known.subject == nil {
+	a := &admitted{generation: generation}
+	if known != nil {
+		a.claims = known.claims
+	} else {
 		token, err := presented(header)
 		if err != nil {
-			return admitted{}, err
+			return nil, err
 		}
 		if a.claims, err = ring.unseal(token); err != nil {
-			return admitted{}, refused("the token is invalid: this server did not issue it, or it has been cut or changed")
+			return nil, refused("the token is invalid: this server did not issue it, or it has been cut or changed")
 		}
 	}
 	if err := a.claims.current(s.now()); err != nil {
-		return admitted{}, err
+		return nil, err
 	}
 	// The key is asked for again: it may have been deleted since.
 	if key, ok := ring.byID[a.claims.keyID]; !ok || s.now().After(key.retireAfter) {
-		return admitted{}, refused("the token is invalid: the key that signed it has been retired")
+		return nil, refused("the token is invalid: the key that signed it has been retired")
 	}
 	p, err := s.user(ctx, a.claims.userID)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		s.tokens.remove(header)
-		return admitted{}, refused("the token is invalid: its user has been deleted")
+		return nil, refused("the token is invalid: its user has been deleted")
 	case err != nil:
-		return admitted{}, fmt.Errorf("look up the token's user: %w", err)
+		return nil, fmt.Errorf("look up the token's user: %w", err)
 	}
 	a.subject = &Subject{Principal: *p, Token: a.claims.Token}
 	s.tokens.put(header, a)
@@ -110,10 +112,10 @@ const maxTokens = 4096
 // what nobody has used since is forgotten.
 type tokenCache struct {
 	mu         sync.RWMutex
-	young, old map[string]admitted
+	young, old map[string]*admitted
 }
 
-func (c *tokenCache) get(header string) (admitted, bool) {
+func (c *tokenCache) get(header string) (*admitted, bool) {
 	c.mu.RLock()
 	a, ok := c.young[header]
 	if ok {
@@ -128,12 +130,12 @@ func (c *tokenCache) get(header string) (admitted, bool) {
 	return a, ok
 }
 
-func (c *tokenCache) put(header string, a admitted) {
+func (c *tokenCache) put(header string, a *admitted) {
 	header = strings.Clone(header) // do not hold on to the whole request
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if _, ok := c.young[header]; !ok && len(c.young) >= maxTokens/2 || c.young == nil {
-		c.young, c.old = make(map[string]admitted), c.young
+		c.young, c.old = make(map[string]*admitted), c.young
 	}
 	c.young[header] = a
 }
