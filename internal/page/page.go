@@ -47,7 +47,7 @@ func For[K any](name string, filters ...string) Listing[K] {
 		var n [8]byte
 		binary.BigEndian.PutUint64(n[:], uint64(len(s)))
 		h.Write(n[:])
-		io.WriteString(h, s)
+		h.Write([]byte(s))
 	}
 	var l Listing[K]
 	copy(l.scope[:], h.Sum(nil))

@@ -72,6 +72,7 @@ func WriteError(w http.ResponseWriter, requestID string, err error) {
 			if body.Reason == "" {
 				body.Reason = reasonOther
 			}
+		default: // a message is all there is to say
 		}
 		SetRetryAfter(w.Header(), e)
 	}

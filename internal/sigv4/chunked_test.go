@@ -61,7 +61,7 @@ func (e *encoder) trailer(name, value string) string {
 
 func crc(body string) string {
 	h := crc32.NewIEEE()
-	io.WriteString(h, body)
+	h.Write([]byte(body))
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
