@@ -121,7 +121,10 @@ func NewCache(store Store, life Lifetimes, now func() time.Time, log *slog.Logge
 }
 
 // Close waits for refreshes under way.
-func (c *Cache) Close() { c.checks.Wait() }
+func (c *Cache) Close() {
+	c.checks.Wait()
+	c.parsed.StopAllGoroutines()
+}
 
 // Check gives the current state of a package at a remote, asking the remote
 // only when the last answer has expired, once for any number of callers. When
