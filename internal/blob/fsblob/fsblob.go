@@ -5,8 +5,9 @@
 // written, .journal-0 and .journal-1 make small puts durable with one cheap
 // flush (see journal.go), .lock tells who owns the journal.
 //
-// Bytes reach the disk before their name appears, so a visible blob is whole
-// whatever happened to the machine. One process should own a folder; a second
+// Bytes reach the disk, or the journal on it, before their name appears, and
+// Open puts back what only the journal kept: a visible blob is whole whatever
+// happened to the machine. One process should own a folder; a second
 // one on the same folder works without journal, only slower.
 package fsblob
 
@@ -61,8 +62,8 @@ type Store struct {
 	lock    *os.File // nil when another process has it
 	journal *journal // nil without lock or when switched off
 
-	spaces  sync.Map // space -> struct{}: its folders exist
-	making  sync.Mutex
+	made    sync.Map            // folder of blobs -> struct{}: it exists
+	durable sync.Map            // folder of blobs -> struct{}: it and its space outlive a crash
 	naming  [stripes]sync.Mutex // guards the name of a blob: renew, rename, remove
 	spools  atomic.Uint64
 	process string
@@ -352,30 +353,34 @@ func (s *Store) SweepSpools(ctx context.Context, before time.Time) (int, error) 
 	return removed, nil
 }
 
-// folders makes the 256 folders of a space, durable before first use, so that a
-// put never has to make one.
-func (s *Store) folders(space string) error {
-	if _, ok := s.spaces.Load(space); ok {
+// makeFolder makes the folder of a blob on first use; flushFolder makes it
+// durable.
+func (s *Store) makeFolder(ref blob.Ref) error {
+	folder := filepath.Dir(s.path(ref))
+	if _, ok := s.made.Load(folder); ok {
 		return nil
 	}
-	s.making.Lock()
-	defer s.making.Unlock()
-	if _, ok := s.spaces.Load(space); ok {
+	if err := os.MkdirAll(folder, folderMode); err != nil {
+		return err
+	}
+	s.made.Store(folder, struct{}{})
+	return nil
+}
+
+// flushFolder makes the names in the folder of a blob durable, and once in the
+// life of the process its own name and that of its space.
+func (s *Store) flushFolder(ref blob.Ref) error {
+	folder := filepath.Dir(s.path(ref))
+	if err := syncFolder(folder); err != nil {
+		return err
+	}
+	if _, ok := s.durable.Load(folder); ok {
 		return nil
 	}
-	root := filepath.Join(s.dir, space)
-	// 00 is made last, so where it is the others are.
-	if _, err := os.Lstat(filepath.Join(root, "00")); err != nil {
-		for i := 255; i >= 0; i-- {
-			if err := os.MkdirAll(filepath.Join(root, fmt.Sprintf("%02x", i)), folderMode); err != nil {
-				return err
-			}
-		}
-		if err := errors.Join(syncFolder(root), syncFolder(s.dir)); err != nil {
-			return err
-		}
+	if err := errors.Join(syncFolder(filepath.Dir(folder)), syncFolder(s.dir)); err != nil {
+		return err
 	}
-	s.spaces.Store(space, struct{}{})
+	s.durable.Store(folder, struct{}{})
 	return nil
 }
 

@@ -98,14 +98,20 @@ func openJournal(dir string, options Options, restore func(blob.Ref, []byte) err
 			return nil, errors.Join(err, j.closeFiles())
 		}
 	}
+	j.mu.Lock()
+	defer j.mu.Unlock()
 	for _, s := range j.segments {
-		if s.written == 0 {
-			if err := j.reset(s); err != nil {
-				return nil, errors.Join(err, j.closeFiles())
-			}
+		if s.written > 0 {
 			continue
 		}
-		j.checkpoint(s) // records of this boot: in the kernel, not yet on the disk
+		if err := j.reset(s); err != nil {
+			return nil, errors.Join(err, j.closeFiles())
+		}
+	}
+	for _, s := range j.segments {
+		if !s.free {
+			j.checkpoint(s) // records of this boot: in the kernel, not yet on the disk
+		}
 	}
 	j.activate()
 	return j, nil

@@ -76,12 +76,9 @@ func (p *spool) Commit(_ context.Context, info blob.Info) (blob.Info, error) {
 
 // commit gives the spool f at path its name, durably, and tells its time.
 func (s *Store) commit(f *os.File, path string, ref blob.Ref, size int64) (time.Time, error) {
-	if err := s.folders(ref.Space); err != nil {
-		return time.Time{}, err
-	}
 	if modified, ok := s.renew(ref, size); ok {
 		// The one who made it may still be flushing the folder, or have died before.
-		return modified, errors.Join(os.Remove(path), syncFolder(filepath.Dir(s.path(ref))))
+		return modified, errors.Join(os.Remove(path), s.flushFolder(ref))
 	}
 	info, err := f.Stat()
 	if err != nil {
@@ -101,7 +98,7 @@ func (s *Store) commit(f *os.File, path string, ref blob.Ref, size int64) (time.
 	if err := s.rename(path, ref); err != nil {
 		return time.Time{}, err
 	}
-	return info.ModTime(), syncFolder(filepath.Dir(s.path(ref)))
+	return info.ModTime(), s.flushFolder(ref)
 }
 
 // renew tells whether the blob is there already and makes it young again. One
@@ -120,19 +117,24 @@ func (s *Store) renew(ref blob.Ref, size int64) (time.Time, bool) {
 }
 
 func (s *Store) rename(path string, ref blob.Ref) error {
+	if err := s.makeFolder(ref); err != nil {
+		return err
+	}
 	name := s.name(ref)
 	name.Lock()
 	defer name.Unlock()
 	err := os.Rename(path, s.path(ref))
-	if errors.Is(err, fs.ErrNotExist) {
-		// Somebody removed the folder of a space that was empty.
-		s.spaces.Delete(ref.Space)
-		if err := os.MkdirAll(filepath.Dir(s.path(ref)), folderMode); err != nil {
-			return err
-		}
-		return os.Rename(path, s.path(ref))
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
 	}
-	return err
+	// Somebody tidied up an empty folder.
+	folder := filepath.Dir(s.path(ref))
+	s.made.Delete(folder)
+	s.durable.Delete(folder)
+	if err := s.makeFolder(ref); err != nil {
+		return err
+	}
+	return os.Rename(path, s.path(ref))
 }
 
 // restore puts a blob from the journal in its place unless it is there and
