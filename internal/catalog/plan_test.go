@@ -1,0 +1,153 @@
+package catalog
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"packhouse/internal/artifact"
+)
+
+// recorder notes the statements that pass.
+type recorder struct {
+	querier
+	texts []string
+	args  [][]any
+}
+
+func (r *recorder) ExecContext(ctx context.Context, text string, args ...any) (sql.Result, error) {
+	r.texts, r.args = append(r.texts, text), append(r.args, args)
+	return r.querier.ExecContext(ctx, text, args...)
+}
+
+func (r *recorder) QueryContext(ctx context.Context, text string, args ...any) (*sql.Rows, error) {
+	r.texts, r.args = append(r.texts, text), append(r.args, args)
+	return r.querier.QueryContext(ctx, text, args...)
+}
+
+// TestPlans_NoFullScans asks both engines how they run what requests run, and
+// accepts no scan of a whole table nor, on SQLite, a sort where an index has the
+// order.
+func TestPlans_NoFullScans(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *DB) {
+		d, repos := house(t, db, "one", "two")
+		p := ensure(t, db, repos[0], npmName("left"))[0]
+		update(t, db, func(tx *Tx) error { return publish(tx, p, 1) })
+		after := artifact.Coordinates{Format: artifact.NPM, Namespace: "a", Name: "b"}
+		calls := map[string]func(tx *Tx) error{
+			"domain":     func(tx *Tx) error { _, err := tx.Domain(account, d.Name); return err },
+			"domains":    func(tx *Tx) error { _, err := tx.Domains(account, "a", 10); return err },
+			"usage":      func(tx *Tx) error { _, err := tx.DomainUsage(d.ID); return err },
+			"repository": func(tx *Tx) error { _, err := tx.Repository(d.ID, "one"); return err },
+			"by id":      func(tx *Tx) error { _, err := tx.RepositoriesByID(repos[0].ID, repos[1].ID); return err },
+			"graph":      func(tx *Tx) error { _, err := tx.Repositories(d.ID, RepositoryFilter{}, "", 0); return err },
+			"repositories": func(tx *Tx) error {
+				_, err := tx.Repositories(d.ID, RepositoryFilter{Prefix: "o"}, "a", 10)
+				return err
+			},
+			"administered": func(tx *Tx) error {
+				_, err := tx.AdministeredRepositories(account, "o", RepositoryCursor{Name: "a"}, 10)
+				return err
+			},
+			"package":  func(tx *Tx) error { _, err := tx.Package(repos[0].ID, npmName("left")); return err },
+			"packages": func(tx *Tx) error { _, err := tx.Packages(repos[0].ID, PackageFilter{}, after, 10); return err },
+			"packages filtered": func(tx *Tx) error {
+				_, err := tx.Packages(repos[0].ID, PackageFilter{Format: artifact.NPM, NamespacePrefix: "a", NamePrefix: "b"}, after, 10)
+				return err
+			},
+			"packages in": func(tx *Tx) error {
+				_, err := tx.PackagesIn([]string{repos[0].ID, repos[1].ID, "x"}, npmName("left"))
+				return err
+			},
+			"search": func(tx *Tx) error {
+				_, err := tx.SearchPackages([]string{repos[0].ID}, artifact.NPM, "l", after, 10)
+				return err
+			},
+			"dist tags": func(tx *Tx) error { _, err := tx.DistTags(p.ID, "x"); return err },
+			"version":   func(tx *Tx) error { _, err := tx.Version(p.ID, "1.0.1"); return err },
+			"versions":  func(tx *Tx) error { _, err := tx.Versions(p.ID, "x"); return err },
+			"version page": func(tx *Tx) error {
+				_, err := tx.VersionPage(p.ID, VersionFilter{}, VersionCursor{Number: "0"}, 10)
+				return err
+			},
+			"newest page": func(tx *Tx) error {
+				_, err := tx.VersionPage(p.ID, VersionFilter{ByPublished: true}, VersionCursor{"0", 1}, 10)
+				return err
+			},
+			"latest":        func(tx *Tx) error { _, err := tx.LatestVersion(p.ID); return err },
+			"manifests":     func(tx *Tx) error { return tx.Manifests([]string{"a", "b"}, func(string, []byte) error { return nil }) },
+			"asset":         func(tx *Tx) error { _, err := tx.Asset("v", "a"); return ignoreMissing(err) },
+			"assets":        func(tx *Tx) error { _, err := tx.Assets("v", "a", 10); return err },
+			"assets of":     func(tx *Tx) error { return tx.AssetsOf([]string{"a", "b"}, func(Asset) error { return nil }) },
+			"blob":          func(tx *Tx) error { _, err := tx.HasBlob("s", "a"); return err },
+			"reference":     func(tx *Tx) error { _, err := tx.HasBlobReference(d.ID, "a"); return err },
+			"sweep":         func(tx *Tx) error { _, err := tx.UnreferencedBlobs(d.ID, time.Now(), StoredBlob{}, 10); return err },
+			"document":      func(tx *Tx) error { _, err := tx.RemoteDocument("c", npmName("left")); return ignoreMissing(err) },
+			"documents":     func(tx *Tx) error { _, err := tx.RemoteDocuments("c", after, 10); return err },
+			"undelivered":   func(tx *Tx) error { _, err := tx.Undelivered(0, 10); return err },
+			"access key":    func(tx *Tx) error { _, err := tx.AccessKey("k"); return ignoreMissing(err) },
+			"keys of user":  func(tx *Tx) error { _, err := tx.AccessKeys(account, "u"); return err },
+			"user":          func(tx *Tx) error { _, err := tx.User(account, "u"); return ignoreMissing(err) },
+			"policies":      func(tx *Tx) error { _, err := tx.IdentityPolicies(account, PrincipalUser, "u"); return err },
+			"policy":        func(tx *Tx) error { _, err := tx.ResourcePolicy("domain", "arn:d"); return ignoreMissing(err) },
+			"tags":          func(tx *Tx) error { _, err := tx.Tags("arn:d"); return err },
+			"publish":       func(tx *Tx) error { return publish(tx, p, time.Now().UnixNano()) },
+			"lease":         func(tx *Tx) error { _, err := tx.LeaseJobs(10, time.Minute); return err },
+			"enqueue":       func(tx *Tx) error { return tx.Enqueue(Job{Kind: "k", Key: "x"}) },
+			"touch":         func(tx *Tx) error { return ignoreMissing(tx.TouchRemoteDocument("c", npmName("left"), time.Now())) },
+			"delete assets": func(tx *Tx) error { return tx.DeleteAssets(p, "v") },
+		}
+		for name, call := range calls {
+			update(t, db, func(tx *Tx) error {
+				rec := &recorder{querier: tx.q}
+				plain := tx.q
+				tx.q = rec
+				if err := call(tx); err != nil {
+					return fmt.Errorf("%s: %w", name, err)
+				}
+				tx.q = plain
+				for i, text := range rec.texts {
+					plan, err := explain(tx, text, rec.args[i])
+					if err != nil {
+						return fmt.Errorf("%s: %w", name, err)
+					}
+					for _, line := range plan {
+						if strings.Contains(line, "Seq Scan") || strings.HasPrefix(line, "SCAN ") && !strings.Contains(line, "CONSTANT ROW") && !strings.HasPrefix(line, "SCAN a") && !strings.HasPrefix(line, "SCAN d") {
+							t.Errorf("%s: %s\n%s", name, text, strings.Join(plan, "\n"))
+						}
+						if strings.Contains(line, "USE TEMP B-TREE") && name != "search" {
+							t.Errorf("%s sorts: %s\n%s", name, text, strings.Join(plan, "\n"))
+						}
+					}
+				}
+				return nil
+			})
+		}
+	})
+}
+
+func explain(tx *Tx, text string, args []any) (plan []string, err error) {
+	if tx.dialect.name == "postgres" {
+		if _, err := tx.exec("SET LOCAL enable_seqscan = off"); err != nil { // with few rows it would be taken for cheapness
+			return nil, err
+		}
+		err = tx.each(func(scan func(...any) error) error {
+			var line string
+			err := scan(&line)
+			plan = append(plan, line)
+			return err
+		}, "EXPLAIN "+text, args...)
+		return plan, err
+	}
+	err = tx.each(func(scan func(...any) error) error {
+		var id, parent, unused int
+		var line string
+		err := scan(&id, &parent, &unused, &line)
+		plan = append(plan, line)
+		return err
+	}, "EXPLAIN QUERY PLAN "+text, args...)
+	return plan, err
+}
