@@ -39,7 +39,7 @@ vet:
 	$(call check_step,vet,$(GO) vet ./...)
 
 lint: tools
-	$(call check_step,lint,$(BIN)/golangci-lint run --timeout 10m)
+	$(call check_step,lint,$(BIN)/golangci-lint run --timeout 10m --allow-parallel-runners)
 
 floors:
 	$(call check_step,floors,$(GO) test -count=1 ./internal/)

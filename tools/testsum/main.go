@@ -76,7 +76,7 @@ func main() {
 }
 
 func appendLine(name, line string) error {
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (s *summary) line(line string) {
 		return
 	case "start", "run":
 		s.at(e).started = time.Now()
-		if parent, _, sub := cutLast(e.Test); sub {
+		for _, parent := range ancestors(e.Test) {
 			s.at(event{Package: e.Package, Test: parent}).parent = true
 		}
 	case "output":
@@ -161,8 +161,10 @@ func (s *summary) at(e event) *test {
 func (s *summary) testDone(e event) {
 	t := s.at(e)
 	delete(s.tests, [2]string{e.Package, e.Test})
-	if parent, _, sub := cutLast(e.Test); sub && e.Action == "fail" {
-		s.at(event{Package: e.Package, Test: parent}).childBad = true
+	if e.Action == "fail" {
+		for _, parent := range ancestors(e.Test) {
+			s.at(event{Package: e.Package, Test: parent}).childBad = true
+		}
 	}
 	counted := !t.parent
 	switch e.Action {
@@ -177,9 +179,10 @@ func (s *summary) testDone(e event) {
 		fmt.Fprintf(s.w, "   left out %s %s:%s\n", e.Package, e.Test, strings.TrimRight(reason(t.output), "\n"))
 	case "fail":
 		s.badPackage[e.Package] = true
-		if counted || !t.childBad {
-			s.failed++
+		if t.childBad {
+			return // told already
 		}
+		s.failed++
 		fmt.Fprintf(s.w, "   FAILED %s %s (%.1fs)\n", e.Package, e.Test, e.Elapsed)
 		for _, line := range t.output {
 			fmt.Fprint(s.w, "      ", line)
@@ -241,10 +244,13 @@ func reason(output []string) string {
 	return ""
 }
 
-func cutLast(name string) (parent, last string, found bool) {
-	i := strings.LastIndexByte(name, '/')
-	if i < 0 {
-		return name, "", false
+// ancestors are the tests that name may be a subtest of, itself left out.
+func ancestors(name string) []string {
+	var all []string
+	for i, c := range name {
+		if c == '/' {
+			all = append(all, name[:i])
+		}
 	}
-	return name[:i], name[i+1:], true
+	return all
 }

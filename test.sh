@@ -1,0 +1,127 @@
+#!/usr/bin/env bash
+# test.sh  installs what the tests need, runs all of them, ends with "N passed, N failed".
+#
+# Needs a Go toolchain, Python 3 and Node with npm; on Debian the rest is
+# installed (as root, or through sudo without a password). What is there is left
+# alone, so a second run starts testing at once. Clients go to a cache folder
+# (~/.cache/packhouse-test), never into the system.
+#
+#   CI=true  nothing that can be installed may be missing: a test whose program
+#            is not there fails (PACKHOUSE_TEST_REQUIRE=all) instead of being left out.
+set -u -o pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")" || exit 2
+exec </dev/null
+
+# Versions of the clients the stories run. One place: change them here.
+NPM10=10.9.9 NPM11=11.21.2 YARN1=1.22.22 YARN4=4.18.1 PNPM=12.21.0 BUN=1.4.5
+AWSCLI=1.45.11 BOTO3=1.43.11
+
+CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/packhouse-test
+CLIENTS=$CACHE/clients
+export PACKHOUSE_TEST_CLIENTS=$CLIENTS
+[ "${CI:-}" = true ] && export PACKHOUSE_TEST_REQUIRE=${PACKHOUSE_TEST_REQUIRE:-all}
+mkdir -p "$CLIENTS"
+COUNTS=$(mktemp "${TMPDIR:-/tmp}/packhouse-counts.XXXXXX")
+LOG=$(mktemp "${TMPDIR:-/tmp}/packhouse-install.XXXXXX")
+trap 'rm -f "$COUNTS" "$LOG"' EXIT
+failures=()
+
+say() { printf '%s  %s\n' "$(date +%T)" "$*"; }
+
+# step SECONDS NAME COMMAND...: runs quietly; on failure shows the end of what it said.
+step() {
+  local limit=$1 name=$2 status; shift 2
+  say "install: $name"
+  timeout --kill-after=10 "$limit" "$@" >"$LOG" 2>&1 && return 0
+  status=$?
+  [ $status = 124 ] && echo "gave up after $limit s" >>"$LOG"
+  say "install: $name FAILED (status $status):"; tail -n 20 "$LOG" | sed 's/^/      /'
+  failures+=("install $name")
+  echo "install 0 1 0" >>"$COUNTS"
+  return 1
+}
+
+have() { command -v "$1" >/dev/null 2>&1; }
+have_postgres() { { have initdb && have postgres; } || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+
+apt_install() {
+  local root=()
+  [ "$(id -u)" = 0 ] || root=(sudo -n)
+  have apt-get || { echo "no apt-get: install $* yourself"; return 1; }
+  "${root[@]}" apt-get update -qq || return
+  "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "$@"
+}
+
+# client FOLDER BINARY SPEC: one npm package in a folder of its own, install script included.
+client() {
+  local dir=$CLIENTS/$1 bin=$2 spec=$3 name=${3%@*}
+  [ "$(cat "$dir/.installed" 2>/dev/null)" = "$spec" ] && return 0
+  rm -rf "$dir" && mkdir -p "$dir" && cd "$dir" || return
+  # npm 11 runs an install script only if the project allows it by name.
+  echo "{\"private\":true,\"allowScripts\":{\"$name\":true}}" >package.json
+  npm install --no-audit --no-fund --no-update-notifier --loglevel=error --foreground-scripts "$spec" || return
+  "node_modules/.bin/$bin" --version || return
+  echo "$spec" >.installed
+}
+
+aws_client() {
+  local py=$CACHE/py
+  rm -rf "$py"
+  python3 -m venv "$py" || { apt_install python3-venv && python3 -m venv "$py"; } || return
+  "$py/bin/pip" install -q --disable-pip-version-check "awscli==$AWSCLI" "boto3==$BOTO3"
+}
+have_boto3() { python3 -c 'import boto3' >/dev/null 2>&1; }
+
+# Functions are run by `timeout` in a shell of their own.
+export -f apt_install client aws_client have
+export CLIENTS CACHE AWSCLI BOTO3
+
+say "packhouse: installing what the tests need"
+for program in go node npm python3; do
+  have $program || { say "$program is needed and is not here"; failures+=("$program is missing"); echo "install 0 1 0" >>"$COUNTS"; }
+done
+packages=()
+have_postgres || packages+=(postgresql)
+have make || packages+=(make)
+have git || packages+=(git)
+have gcc || packages+=(gcc libc6-dev) # the race detector links with it
+have curl || packages+=(curl)
+if [ ${#packages[@]} -gt 0 ]; then step 600 "${packages[*]}" bash -c 'apt_install "$@"' _ "${packages[@]}"; fi
+
+while read -r dir bin spec; do
+  [ "$(cat "$CLIENTS/$dir/.installed" 2>/dev/null)" = "$spec" ] || step 300 "$spec" bash -c 'client "$@"' _ "$dir" "$bin" "$spec"
+done <<LIST
+npm-10 npm npm@$NPM10
+npm-11 npm npm@$NPM11
+yarn-classic yarn yarn@$YARN1
+yarn-berry yarn @yarnpkg/cli-dist@$YARN4
+pnpm pnpm pnpm@$PNPM
+bun bun bun@$BUN
+LIST
+
+# The AWS CLI: the machine's own, or one in a virtual environment.
+if [ -x "$CACHE/py/bin/aws" ]; then PATH=$CACHE/py/bin:$PATH
+elif ! have aws || ! have_boto3; then
+  step 600 "awscli $AWSCLI, boto3 $BOTO3" bash -c aws_client && PATH=$CACHE/py/bin:$PATH
+fi
+
+# suite SECONDS NAME COMMAND...: shows everything; a failure that no count tells of is counted.
+suite() {
+  local limit=$1 name=$2 before status; shift 2
+  before=$(awk '{n+=$3} END{print n+0}' "$COUNTS")
+  say "$name (at most $((limit / 60)) minutes)"
+  timeout --kill-after=30 "$limit" "$@"
+  status=$?
+  [ $status = 0 ] && { say "$name: ok"; return 0; }
+  [ $status = 124 ] && say "$name: gave up after $limit s"
+  [ "$(awk '{n+=$3} END{print n+0}' "$COUNTS")" -gt "$before" ] || echo "$name 0 1 0" >>"$COUNTS"
+  failures+=("$name")
+  return 1
+}
+
+suite 900 "tools" make --no-print-directory tools
+suite 1500 "make check" make --no-print-directory -k check COUNTS="$COUNTS"
+suite 1200 "stories" make --no-print-directory e2e COUNTS="$COUNTS"
+
+[ ${#failures[@]} = 0 ] || { say "failed:"; printf '      %s\n' "${failures[@]}"; }
+awk '{p+=$2; f+=$3; s+=$4} END{printf "%d passed, %d failed, %d skipped\n", p, f, s; exit (f > 0 || p == 0)}' "$COUNTS"

@@ -1,0 +1,289 @@
+// Package e2e tells stories: each file below testdata is a tiny project and a
+// script that runs real clients against the real server, with the public
+// registries played on loopback.
+//
+// A story is a testscript (github.com/rogpeppe/go-internal/testscript). Lines
+// of its head say what it needs:
+//
+//	# clients: npm-10 npm-11   run once with each; its programs come first on PATH
+//	# needs: aws curl          programs of the machine
+//
+// What is missing leaves the story out, or fails it when PACKHOUSE_TEST_REQUIRE
+// is set. ./test.sh installs everything. PACKHOUSE_TEST_BINARY names a built
+// server to use in place of building one.
+//
+// Beyond testscript's own commands (documented where they are declared):
+//
+//	startserver [-quickstart] [FLAG...]
+//	stopserver
+//	killserver
+//	registry NAME npm FILE|FOLDER | add FILE|FOLDER | stop | start | forget | heal | fail PATTERN FAULT...
+//	requests NAME PATTERN N | >=N
+//	get [-status N] [-token T] [-method M] URL
+//	jsonenv NAME PATH [FILE]
+//	expand FILE...
+package e2e
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// storyTimeout bounds one story, counted from when it begins to run.
+const storyTimeout = 4 * time.Minute
+
+// binary is the server under test.
+var binary string
+
+func TestMain(m *testing.M) { os.Exit(runMain(m)) }
+
+func runMain(m *testing.M) int {
+	binary = os.Getenv("PACKHOUSE_TEST_BINARY")
+	if binary == "" {
+		dir, err := os.MkdirTemp("", "packhouse-e2e-")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "e2e:", err)
+			return 1
+		}
+		defer os.RemoveAll(dir)
+		binary = filepath.Join(dir, "packhouse")
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Minute)
+		defer cancel()
+		build := exec.CommandContext(ctx, "go", "build", "-o", binary, "./cmd/packhouse")
+		build.Dir = filepath.Join("..", "..")
+		if out, err := build.CombinedOutput(); err != nil {
+			fmt.Fprintf(os.Stderr, "e2e: building the server: %v\n%s", err, out)
+			return 1
+		}
+	}
+	return m.Run()
+}
+
+func TestStories(t *testing.T) {
+	err := filepath.WalkDir("testdata", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || filepath.Ext(path) != ".txtar" {
+			return err
+		}
+		clients, needs, err := head(path)
+		if err != nil {
+			return err
+		}
+		if len(clients) == 0 {
+			clients = []string{""}
+		}
+		name := strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(path), "testdata/"), ".txtar")
+		for _, client := range clients {
+			full := name
+			if client != "" {
+				full += "/" + client
+			}
+			t.Run(full, func(t *testing.T) {
+				t.Parallel()
+				tell(t, path, client, needs)
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// tell runs one story with one client.
+func tell(t *testing.T, path, client string, needs []string) {
+	t.Helper()
+	for _, program := range needs {
+		if _, err := exec.LookPath(program); err != nil {
+			leaveOut(t, program+" is not on PATH")
+		}
+	}
+	s := &story{t: t, client: client, log: filepath.Join(t.TempDir(), "server.log"), registries: map[string]*registry{}}
+	if client != "" {
+		s.clientBin = filepath.Join(clientsDir(), client, "node_modules", ".bin")
+		if _, err := os.Stat(s.clientBin); err != nil {
+			leaveOut(t, client+" is not installed")
+		}
+	}
+	t.Cleanup(func() {
+		if t.Failed() {
+			s.explain()
+		}
+	})
+	testscript.RunT(&single{t}, testscript.Params{
+		Files:               []string{path},
+		Setup:               s.setup,
+		Cmds:                s.commands(),
+		RequireUniqueNames:  true,
+		RequireExplicitExec: true,
+		Deadline:            time.Now().Add(storyTimeout),
+	})
+}
+
+func leaveOut(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("PACKHOUSE_TEST_REQUIRE") != "" {
+		t.Fatalf("%s; ./test.sh installs what the stories need", why)
+	}
+	t.Skipf("%s; ./test.sh installs what the stories need", why)
+}
+
+// clientsDir is where test.sh puts the clients.
+func clientsDir() string {
+	if dir := os.Getenv("PACKHOUSE_TEST_CLIENTS"); dir != "" {
+		return dir
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		return ""
+	}
+	return filepath.Join(cache, "packhouse-test", "clients")
+}
+
+// head reads the "# clients:" and "# needs:" lines before the script.
+func head(path string) (clients, needs []string, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		line, comment := strings.CutPrefix(lines.Text(), "#")
+		if !comment {
+			break
+		}
+		switch key, value, _ := strings.Cut(strings.TrimSpace(line), ":"); key {
+		case "clients":
+			clients = strings.Fields(value)
+		case "needs":
+			needs = strings.Fields(value)
+		}
+	}
+	return clients, needs, nil
+}
+
+// single lets testscript run its one script in the test we have, at once.
+type single struct{ *testing.T }
+
+func (s *single) Parallel()                          {}
+func (s *single) Run(_ string, f func(testscript.T)) { f(s) }
+func (s *single) Verbose() bool                      { return false } // a failed phase shows itself
+func (s *story) commands() map[string]func(*testscript.TestScript, bool, []string) {
+	return map[string]func(*testscript.TestScript, bool, []string){
+		"startserver": s.cmdStartServer,
+		"stopserver":  s.cmdStopServer,
+		"killserver":  s.cmdKillServer,
+		"registry":    s.cmdRegistry,
+		"requests":    s.cmdRequests,
+		"get":         cmdGet,
+		"jsonenv":     cmdJSONEnv,
+		"expand":      cmdExpand,
+	}
+}
+
+// story is the state of one running script.
+type story struct {
+	t          *testing.T
+	client     string // "" when the story needs none
+	clientBin  string
+	log        string // what all servers of this story printed
+	home       string
+	data       string
+	listen     string // host:port, the same for every server of the story
+	server     *process
+	registries map[string]*registry
+}
+
+// nowhere refuses every connection. It is the proxy for any host but this
+// machine, so that a client which forgets its settings cannot reach a public
+// registry.
+const nowhere = "http://127.0.0.1:9"
+
+// setup gives the story a home of its own and takes the outside away.
+func (s *story) setup(env *testscript.Env) error {
+	s.home = filepath.Join(env.WorkDir, "home")
+	s.data = filepath.Join(env.WorkDir, "data")
+	tmp := filepath.Join(env.WorkDir, ".tmp")
+	files := map[string]string{
+		// The lowest of npm's levels: what `login` writes wins over it.
+		"global-npmrc": "registry=" + nowhere + "/\nupdate-notifier=false\nfund=false\nfetch-retries=1\nfetch-retry-mintimeout=100\n",
+		".yarnrc.yml":  "npmRegistryServer: " + nowhere + "\nenableTelemetry: false\nenableGlobalCache: false\n",
+	}
+	if err := os.MkdirAll(s.home, 0o755); err != nil {
+		return err
+	}
+	for name, text := range files {
+		if err := os.WriteFile(filepath.Join(s.home, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	path := slices.DeleteFunc([]string{filepath.Dir(binary), s.clientBin, os.Getenv("PATH")}, func(dir string) bool { return dir == "" })
+	env.Vars = append(env.Vars,
+		"PATH="+strings.Join(path, string(os.PathListSeparator)),
+		"CLIENT="+s.client,
+		"HOME="+s.home, "TMPDIR="+tmp,
+		"XDG_CONFIG_HOME="+filepath.Join(s.home, ".config"),
+		"XDG_CACHE_HOME="+filepath.Join(s.home, ".cache"),
+		"XDG_DATA_HOME="+filepath.Join(s.home, ".local", "share"),
+		"XDG_STATE_HOME="+filepath.Join(s.home, ".local", "state"),
+		"LANG=C.UTF-8", "NO_COLOR=1", "YARN_ENABLE_COLORS=false",
+
+		"HTTP_PROXY="+nowhere, "HTTPS_PROXY="+nowhere, "http_proxy="+nowhere, "https_proxy="+nowhere,
+		"NO_PROXY=127.0.0.1,localhost", "no_proxy=127.0.0.1,localhost",
+
+		"npm_config_globalconfig="+filepath.Join(s.home, "global-npmrc"),
+		"npm_config_cache="+filepath.Join(s.home, ".npm"),
+		"npm_config_update_notifier=false",
+		"YARN_CACHE_FOLDER="+filepath.Join(s.home, ".yarn-cache"),
+		"PNPM_HOME="+filepath.Join(s.home, ".pnpm"),
+		"BUN_INSTALL_CACHE_DIR="+filepath.Join(s.home, ".bun-cache"),
+		"COREPACK_ENABLE_DOWNLOAD_PROMPT=0", "DO_NOT_TRACK=1",
+
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=",
+		"AWS_CONFIG_FILE="+filepath.Join(s.home, ".aws", "config"),
+		"AWS_SHARED_CREDENTIALS_FILE="+filepath.Join(s.data, "credentials"),
+		"AWS_REGION=us-east-1", "AWS_DEFAULT_REGION=us-east-1",
+		"AWS_RETRY_MODE=standard", "AWS_MAX_ATTEMPTS=1",
+		"DATA="+s.data,
+	)
+	env.Defer(s.end)
+	return nil
+}
+
+// end stops whatever the story left running.
+func (s *story) end() {
+	if s.server != nil {
+		if err := s.server.stop(); err != nil {
+			s.t.Errorf("stopping the server at the end: %v", err)
+		}
+		s.server = nil
+	}
+	for _, r := range s.registries {
+		r.Stop()
+	}
+}
+
+// explain shows what a failed story's servers saw.
+func (s *story) explain() {
+	if log, err := os.ReadFile(s.log); err == nil {
+		const most = 8 << 10
+		s.t.Logf("end of the server's log:\n%s", log[max(0, len(log)-most):])
+	}
+	for name, r := range s.registries {
+		var lines strings.Builder
+		for _, q := range r.Requests() {
+			fmt.Fprintf(&lines, "  %s %s\n", q.Method, q.URI)
+		}
+		s.t.Logf("asked of registry %s:\n%s", name, lines.String())
+	}
+}
