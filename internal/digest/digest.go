@@ -38,7 +38,7 @@ var order = [...]Algorithm{SHA512, SHA256, SHA1, MD5} // strongest first
 // String is the lower-case name without dash (sha256), as in SRI and in file
 // suffixes; several are joined by commas.
 func (a Algorithm) String() string {
-	switch a {
+	switch a { //nolint:exhaustive // All is several
 	case MD5:
 		return "md5"
 	case SHA1:
@@ -59,7 +59,7 @@ func (a Algorithm) String() string {
 
 // Size is the length of a digest in bytes; 0 for several or none.
 func (a Algorithm) Size() int {
-	switch a {
+	switch a { //nolint:exhaustive // All is several
 	case MD5:
 		return md5.Size
 	case SHA1:
@@ -103,7 +103,7 @@ func Of(b []byte) Set {
 
 // field is the array of one algorithm; nil for several or none.
 func (s *Set) field(a Algorithm) []byte {
-	switch a {
+	switch a { //nolint:exhaustive // All is several
 	case MD5:
 		return s.MD5[:]
 	case SHA1:

@@ -47,7 +47,7 @@ func (b *body) Read(p []byte) (int, error) {
 	}
 	switch {
 	case err == nil:
-	case err == io.EOF: //nolint:errorlint // a reader returns it bare
+	case errors.Is(err, io.EOF):
 		b.err = err
 		b.pass.ok()
 	default:

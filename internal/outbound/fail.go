@@ -52,8 +52,8 @@ func (e *StatusError) Is(target error) bool {
 // end the caller wished for (context.Canceled) stays what it is.
 func (r *Remote) fail(err error) error {
 	name := r.options.Name
-	classify := func(format string, args ...any) error {
-		return &fault.Error{Kind: fault.Upstream, Message: "remote " + name + " " + fmt.Sprintf(format, args...), Cause: err}
+	classify := func(what string) error {
+		return &fault.Error{Kind: fault.Upstream, Message: "remote " + name + " " + what, Cause: err}
 	}
 	if status, ok := errors.AsType[*StatusError](err); ok {
 		failed := &fault.Error{Kind: fault.Upstream, Message: fmt.Sprintf("remote %s answered %d", name, status.Status), Cause: err, RetryAfter: status.RetryAfter}

@@ -12,6 +12,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -305,8 +306,10 @@ func TestRemote_RefusesOtherSchemes(t *testing.T) {
 
 func TestRedirect_Limit(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		var n int
-		fmt.Sscanf(r.URL.Path, "/%d", &n)
+		n, err := strconv.Atoi(r.URL.Path[1:])
+		if err != nil {
+			t.Error(err)
+		}
 		if n == 0 {
 			fmt.Fprint(w, "arrived")
 			return
@@ -395,8 +398,10 @@ func TestRedirect_Downgrade(t *testing.T) {
 
 func TestDo_ClassifiesStatus(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		var status int
-		fmt.Sscanf(r.URL.Path, "/%d", &status)
+		status, err := strconv.Atoi(r.URL.Path[1:])
+		if err != nil {
+			t.Error(err)
+		}
 		w.WriteHeader(status)
 	})
 	tests := []struct {
@@ -426,7 +431,7 @@ func TestDo_ClassifiesStatus(t *testing.T) {
 				t.Errorf("message %q, want %q", got, want)
 			}
 			for _, class := range classes {
-				if got, want := errors.Is(err, class), class == tt.is; got != want {
+				if got, want := errors.Is(err, class), errors.Is(tt.is, class); got != want {
 					t.Errorf("is %v: %t, want %t", class, got, want)
 				}
 			}
@@ -599,8 +604,7 @@ func TestBreaker_OneProbeAtATime(t *testing.T) {
 }
 
 func TestBreaker_IsPerHost(t *testing.T) {
-	var front *httptest.Server
-	front = serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "fine") })
+	front := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "fine") })
 	dead := serve(t, func(http.ResponseWriter, *http.Request) {})
 	dead.Close()
 	c, _ := client(t, Options{Attempts: 1, BreakAfter: 1, Allow: []string{"127.0.0.1"}})

@@ -1,5 +1,7 @@
 // Package blobtest is what every blob.Store must do. An adapter's test is one
 // call of Run.
+//
+//nolint:thelper // these functions are the tests themselves
 package blobtest
 
 import (
@@ -451,7 +453,10 @@ func testAllStops(t *testing.T, s blob.Store) {
 		t.Errorf("%d blobs", len(got))
 	}
 	seen := 0
-	for range s.All(t.Context()) {
+	for _, err := range s.All(t.Context()) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		if seen++; seen == 5 {
 			break
 		}

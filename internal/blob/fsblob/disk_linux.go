@@ -10,7 +10,7 @@ import (
 
 // lockFolder takes the exclusive lock that ends with the process.
 func lockFolder(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, fileMode) //nolint:gosec // our own name
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, fileMode)
 	if err != nil {
 		return nil, err
 	}
@@ -30,7 +30,7 @@ func control(f *os.File, call func(fd int) error) error {
 	var result error
 	if err := conn.Control(func(fd uintptr) {
 		for {
-			if result = call(int(fd)); !errors.Is(result, unix.EINTR) { //nolint:gosec // a descriptor fits an int
+			if result = call(int(fd)); !errors.Is(result, unix.EINTR) {
 				return
 			}
 		}

@@ -88,7 +88,7 @@ func Open(ctx context.Context, dir string, options Options) (*Store, error) {
 	}
 	s := &Store{dir: dir, options: options, process: fmt.Sprintf("%d-%x", os.Getpid(), time.Now().UnixNano())}
 	s.create = func(path string) (*os.File, error) {
-		return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode) //nolint:gosec // path is made of our own parts
+		return os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_RDWR, fileMode)
 	}
 	if err := os.MkdirAll(filepath.Join(dir, spoolFolder), folderMode); err != nil {
 		return nil, classify("create the blob folder", err)
@@ -385,7 +385,7 @@ func (s *Store) flushFolder(ref blob.Ref) error {
 }
 
 func syncFolder(path string) error {
-	d, err := os.Open(path) //nolint:gosec // path is made of validated parts
+	d, err := os.Open(path)
 	if err != nil {
 		return err
 	}

@@ -217,7 +217,7 @@ func makeRecord(buf []byte, ref blob.Ref, r io.ReaderAt, size int64) ([]byte, er
 	end := start + size
 	buf = append(buf[:0], make([]byte, padded(end))...)
 	binary.LittleEndian.PutUint32(buf, recordMagic)
-	binary.LittleEndian.PutUint32(buf[16:], uint32(size)) //nolint:gosec // at most journalBlobMost
+	binary.LittleEndian.PutUint32(buf[16:], uint32(size))
 	binary.LittleEndian.PutUint32(buf[20:], uint32(len(ref.Space)))
 	if _, err := hex.Decode(buf[24:recordHeader], []byte(ref.SHA256)); err != nil {
 		return nil, err
@@ -403,7 +403,7 @@ func (j *journal) create() {
 }
 
 func makeSegment(path string, size int64) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, fileMode) //nolint:gosec // our own name
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_TRUNC|os.O_RDWR, fileMode)
 	if err != nil {
 		return nil, err
 	}

@@ -276,6 +276,7 @@ func BenchmarkPut(b *testing.B) {
 		}
 		var n atomic.Int64
 		one := func(b *testing.B) {
+			b.Helper()
 			content := make([]byte, mode.size)
 			copy(content, fmt.Sprint(n.Add(1)))
 			if _, err := s.Put(b.Context(), "acme", bytes.NewReader(content)); err != nil {
