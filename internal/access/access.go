@@ -41,6 +41,7 @@ type Checker struct {
 	resource catalog.Memo[string, *policy.Document]   // by ARN; nil: no policy
 	tags     catalog.Memo[string, map[string]string]  // by ARN; never nil
 	admins   catalog.Memo[artifact.RepositoryID, string]
+	granted  granted
 	tasks    sync.Pool // of *task
 }
 
@@ -90,9 +91,14 @@ func (c *Checker) check(ctx context.Context, caller Caller, need *Need) error {
 		return fault.New(fault.Denied, "User: %s is not authorized to perform: %s on resource: %s because the token is for domain %s of account %s",
 			principal, need.Action, need.Resource, domain, owner)
 	}
+	generation := c.db.Generation() // before anything is loaded
+	key, plain := grantOf(principal, need)
+	if plain && c.granted.has(generation, &key, need.Policies) {
+		return nil
+	}
 	t := c.tasks.Get().(*task)
 	defer c.release(t)
-	t.ctx, t.caller, t.need = ctx, caller, need
+	t.ctx, t.caller, t.need = ctx, caller, *need
 	if err := t.load(principal); err != nil {
 		return fmt.Errorf("load the policies that apply to %s: %w", need.Action, err)
 	}
@@ -101,6 +107,9 @@ func (c *Checker) check(ctx context.Context, caller Caller, need *Need) error {
 		return fmt.Errorf("decide %s: %w", need.Action, t.err)
 	}
 	switch {
+	case d.Allowed && plain && !t.asked:
+		c.granted.add(generation, &key, need.Policies)
+		return nil
 	case d.Allowed:
 		return nil
 	case principal.Type == policy.Anonymous:

@@ -71,32 +71,26 @@ func (c *Checker) administrator(ctx context.Context, id artifact.RepositoryID) (
 
 var errUnreadable = errors.New("a stored policy cannot be read")
 
-// identityPolicies are the compiled documents attached to a principal and to
-// the groups it is in.
-func identityPolicies(tx *catalog.Tx, p *policy.Principal) (docs []*policy.Document, err error) {
+// identityPolicies are the compiled documents attached to a principal.
+func identityPolicies(tx *catalog.Tx, p *policy.Principal) ([]*policy.Document, error) {
 	switch p.Type {
 	case policy.User:
-		docs, err = attached(tx, docs, p.Account, catalog.PrincipalUser, p.UserName)
+		return attached(tx, p.Account, catalog.PrincipalUser, p.UserName)
 	case policy.AssumedRole:
-		docs, err = attached(tx, docs, p.Account, catalog.PrincipalRole, lastPart(p.RoleARN))
-	case policy.Anonymous, policy.Root, policy.Service, policy.Federated: // nothing can be attached to them
+		return attached(tx, p.Account, catalog.PrincipalRole, lastPart(p.RoleARN))
+	case policy.Anonymous, policy.Root, policy.Service, policy.Federated:
 	}
-	for _, group := range p.Groups {
-		if err != nil {
-			break
-		}
-		docs, err = attached(tx, docs, p.Account, catalog.PrincipalGroup, lastPart(group))
-	}
-	return docs, err
+	return nil, nil // nothing can be attached to them
 }
 
 func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
-func attached(tx *catalog.Tx, docs []*policy.Document, account, kind, name string) ([]*policy.Document, error) {
+func attached(tx *catalog.Tx, account, kind, name string) ([]*policy.Document, error) {
 	rows, err := tx.IdentityPolicies(account, kind, name)
 	if err != nil {
 		return nil, err
 	}
+	docs := make([]*policy.Document, 0, len(rows))
 	for _, row := range rows {
 		d, err := compile(row)
 		if err != nil {

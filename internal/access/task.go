@@ -28,12 +28,13 @@ type task struct {
 type decisionInputs struct {
 	ctx    context.Context //nolint:containedctx // lives for one call of Check
 	caller Caller
-	need   *Need
+	need   Need
 
 	identity []*policy.Document
 	resource [maxPolicies]*policy.Document
 	owner    string
 
+	asked     bool // a condition or variable looked at the request
 	facts     policy.Facts
 	described bool
 	err       error // from within a condition
@@ -103,6 +104,7 @@ const resourceTag = "aws:resourcetag/"
 
 // Value implements policy.ConditionContext.
 func (t *task) Value(key string) ([]string, bool) {
+	t.asked = true
 	for name, values := range t.need.Context {
 		if strings.EqualFold(name, key) {
 			return values, true
