@@ -18,6 +18,7 @@ import (
 	"packhouse/internal/fault"
 	"packhouse/internal/identity"
 	"packhouse/internal/policy"
+	"packhouse/internal/restjson"
 )
 
 const (
@@ -470,6 +471,54 @@ func TestCheckAll_AuthorizationToken(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestAuthorize_ChecksTheNeedsOfAnOperation(t *testing.T) {
+	h := newHouse(t)
+	h.attach(t, ours, "eve", allow("codeartifact:*", "*"), allow("sts:*", "*", `,"Condition":{
+		"StringEquals":{"sts:AWSServiceName":"codeartifact.amazonaws.com"},"NumericLessThan":{"sts:DurationSeconds":"3600"}}`))
+	call := func(name string) *restjson.Call {
+		return &restjson.Call{Principal: calling(user(ours, name)), Operation: "GetAuthorizationToken"}
+	}
+	needs := func(seconds, service string) []restjson.Need {
+		keys := map[string][]string{"sts:DurationSeconds": {seconds}}
+		if service != "" {
+			keys["sts:AWSServiceName"] = []string{service}
+		}
+		return []restjson.Need{
+			{Action: "codeartifact:GetAuthorizationToken", Resource: domARN},
+			{Action: "sts:GetServiceBearerToken", Resource: "*", IdentityOnly: true, Context: keys},
+		}
+	}
+	for _, c := range []struct {
+		name, seconds, service string
+		want                   fault.Kind
+	}{
+		{"eve", "900", "", fault.Internal},
+		{"eve", "900", "other.amazonaws.com", fault.Internal}, // nobody else can be meant
+		{"eve", "3600", "", fault.Denied},
+		{"adam", "900", "", fault.Denied},
+	} {
+		err := h.Authorize(t.Context(), call(c.name), needs(c.seconds, c.service))
+		if (err != nil) != (c.want == fault.Denied) || err != nil && fault.Of(err) != c.want {
+			t.Errorf("%s for %s s: %v", c.name, c.seconds, err)
+		}
+	}
+	h.attach(t, ours, "ann", allow("codeartifact:*", domARN), allow("iam:GetUser", "arn:aws:iam::"+ours+":user/ann"))
+	for resource, want := range map[string]fault.Kind{
+		"arn:aws:iam::" + ours + ":user/ann":   fault.Internal,
+		"arn:aws:iam::" + ours + ":user/eve":   fault.Denied,
+		"arn:aws:iam::" + theirs + ":user/ann": fault.Denied,
+		"nonsense":                             fault.Invalid,
+	} {
+		err := h.Authorize(t.Context(), call("ann"), []restjson.Need{{Action: "iam:GetUser", Resource: resource}})
+		if (err == nil) != (want == fault.Internal) || err != nil && fault.Of(err) != want {
+			t.Errorf("%s: %v", resource, err)
+		}
+	}
+	if err := h.Authorize(t.Context(), &restjson.Call{}, needs("900", "")); err == nil {
+		t.Error("a call by nobody is authorised")
 	}
 }
 

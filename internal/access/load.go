@@ -16,8 +16,9 @@ import (
 // Need is the permission to do action ("codeartifact:...") on a resource given
 // by its ARN, or "*". It looks up who administers a repository; of one that
 // does not exist, the domain's owner is taken to, so that callers who may know
-// hear that it is missing and others that they may not. Errors are
-// fault.Invalid for an ARN that names nothing of CodeArtifact.
+// hear that it is missing and others that they may not. CreateRepository may be
+// asked for on the repository to be. Errors are fault.Invalid for an ARN that
+// names nothing of CodeArtifact, IAM or STS.
 func (c *Checker) Need(ctx context.Context, action, resource string) (Need, error) {
 	if resource == "*" {
 		return Everything(action), nil
@@ -25,6 +26,9 @@ func (c *Checker) Need(ctx context.Context, action, resource string) (Need, erro
 	name, err := arn.Parse(resource)
 	if err != nil {
 		return Need{}, err
+	}
+	if name.Service == "iam" || name.Service == "sts" { // theirs have no policies of their own
+		return Need{Action: action, Resource: resource, Owner: name.Account, WithoutResourcePolicy: true}, nil
 	}
 	target, err := name.Target()
 	if err != nil {

@@ -48,6 +48,7 @@ const (
 	createRepository  = actionPrefix + "CreateRepository"
 	getToken          = actionPrefix + "GetAuthorizationToken"
 	getBearerToken    = "sts:GetServiceBearerToken"
+	serviceNameKey    = "sts:awsservicename"
 	bearerServiceName = "codeartifact.amazonaws.com"
 )
 
@@ -104,7 +105,7 @@ func bearerToken(requested time.Duration) Need {
 	return Need{
 		Action: getBearerToken, Resource: "*", WithoutResourcePolicy: true,
 		Context: map[string][]string{
-			"sts:awsservicename":  {bearerServiceName},
+			serviceNameKey:        {bearerServiceName},
 			"sts:durationseconds": {strconv.FormatInt(int64(requested/time.Second), 10)},
 		},
 	}

@@ -52,6 +52,18 @@ func (s *Service) AuthenticateAPI(r *http.Request, p sigv4.Payload, services ...
 	return s.caller(key.subject, r, now), body, nil
 }
 
+// Authenticator is AuthenticateAPI in the form restjson.Config takes it; the
+// principal is a Caller.
+func (s *Service) Authenticator(services ...string) func(r *http.Request, limit int64, streaming bool) (principal any, body io.Reader, err error) {
+	return func(r *http.Request, limit int64, streaming bool) (any, io.Reader, error) {
+		caller, body, err := s.AuthenticateAPI(r, sigv4.Payload{Limit: limit, Streaming: streaming}, services...)
+		if err != nil {
+			return nil, nil, err
+		}
+		return caller, body, nil
+	}
+}
+
 // isGlobal tells whether clients of every region sign for defaultRegion: those
 // of IAM always, those of STS by an old setting.
 func isGlobal(service string) bool { return service == "iam" || service == "sts" }

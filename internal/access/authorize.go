@@ -1,0 +1,44 @@
+package access
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"packhouse/internal/restjson"
+)
+
+// Authorize is CheckAll for the operations of the AWS API, in the form
+// restjson.Config takes it. The Call's Principal must be a Caller.
+func (c *Checker) Authorize(ctx context.Context, call *restjson.Call, needs []restjson.Need) error {
+	caller, ok := call.Principal.(Caller)
+	if !ok {
+		return fmt.Errorf("operation %s is called by a %T", call.Operation, call.Principal)
+	}
+	for _, n := range needs {
+		need, err := c.Need(ctx, n.Action, n.Resource)
+		if err != nil {
+			return err
+		}
+		need.WithoutResourcePolicy = need.WithoutResourcePolicy || n.IdentityOnly
+		need.Context = n.Context
+		if n.Action == getBearerToken {
+			need.Context = withServiceName(n.Context)
+		}
+		if err := c.check(ctx, caller, &need); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// withServiceName says on whose behalf a bearer token is asked for: always ours.
+func withServiceName(keys map[string][]string) map[string][]string {
+	named := map[string][]string{serviceNameKey: {bearerServiceName}}
+	for key, values := range keys {
+		if !strings.EqualFold(key, serviceNameKey) {
+			named[key] = values
+		}
+	}
+	return named
+}
