@@ -286,9 +286,17 @@ func (h *house) mustPublish(repo, name, version, content string) {
 	}
 }
 
-// fetch downloads an asset as a client would.
-func (h *house) fetch(repo, name, version string) (string, error) {
+// fetch downloads an asset as a client would. A connection broken off before
+// the end is an upstream fault.
+func (h *house) fetch(repo, name, version string) (got string, err error) {
 	h.t.Helper()
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
+			got, err = "", fault.New(fault.Upstream, "broken off")
+		} else if p != nil {
+			panic(p)
+		}
+	}()
 	c, err := h.open(repo).Asset(h.t.Context(), coords(name), version, "file")
 	if err != nil {
 		return "", err
