@@ -35,9 +35,9 @@ type Config struct {
 
 	MetricsListen  string         `key:"metrics-listen" value:"HOST:PORT" doc:"Own listener for /metrics, /healthz and /readyz; the main one then does not answer /metrics."`
 	PprofListen    string         `key:"pprof-listen" value:"HOST:PORT" doc:"Listener for Go's profiler, off by default. Whoever reaches it can read the server's memory."`
-	LogFormat      string         `key:"log-format" default:"json" enum:"json,text" value:"json|text" doc:"Form of the log on standard error. The lines of requests are JSON always."`
+	LogFormat      string         `key:"log-format" default:"json" enum:"json,text" value:"json|text" doc:"Form of the log on standard error. The lines of requests are always JSON."`
 	LogLevel       slog.Level     `key:"log-level" default:"info" value:"LEVEL" doc:"debug, info, warn or error."`
-	LogRequests    bool           `key:"log-requests" default:"true" value:"true|false" doc:"Write one line per request to standard output."`
+	LogRequests    bool           `key:"log-requests" default:"true" value:"true|false" doc:"Write one JSON line per request to standard error."`
 	TrustedProxies []netip.Prefix `key:"trusted-proxies" value:"CIDR" doc:"Proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are believed."`
 
 	MaxAssetSize Size `key:"max-asset-size" default:"5GB" value:"SIZE" doc:"Largest asset taken from a publisher or an outside registry."`

@@ -54,12 +54,8 @@ func (c Config) problems(source func(key string) string) []error {
 		bad("tls-cert", "tls-cert and tls-key go together; give both or neither")
 	}
 	for _, entry := range c.AllowOutbound {
-		if strings.ContainsAny(entry, "/:") {
-			if _, err := netip.ParsePrefix(entry); err != nil {
-				if _, err := netip.ParseAddr(entry); err != nil {
-					bad("allow-outbound", "%q is neither a network like 10.0.0.0/8 nor a host name", entry)
-				}
-			}
+		if !outboundEntry(entry) {
+			bad("allow-outbound", "%q is neither a network like 10.0.0.0/8 nor a host name", entry)
 		}
 	}
 	if c.MaxSearched < 1 {
@@ -74,6 +70,17 @@ func (c Config) problems(source func(key string) string) []error {
 		}
 	}
 	return found
+}
+
+// outboundEntry accepts an address, a network, HOST and HOST:PORT.
+func outboundEntry(s string) bool {
+	if !strings.ContainsAny(s, "/:") {
+		return s != ""
+	}
+	_, notPrefix := netip.ParsePrefix(s)
+	_, notAddr := netip.ParseAddr(s)
+	_, _, notHostPort := net.SplitHostPort(s)
+	return notPrefix == nil || notAddr == nil || notHostPort == nil
 }
 
 func (c Connection) wrong() string {

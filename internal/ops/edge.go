@@ -13,6 +13,8 @@ import (
 	"runtime/debug"
 	"sync"
 	"time"
+
+	"packhouse/internal/identity"
 )
 
 // Edge is the outermost handler.
@@ -24,6 +26,9 @@ type Edge struct {
 	Now     func() time.Time
 	// Trusted says whose X-Forwarded-For is believed.
 	Trusted []netip.Prefix
+	// BodyPatience is how long a client may take between two pieces of its
+	// request's body; 0 is for ever. There is no bound on the whole.
+	BodyPatience time.Duration
 
 	pool sync.Pool
 }
@@ -64,7 +69,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	start := e.now()
 	x.ResponseWriter, x.wrote = w, false
-	x.body = countingBody{ReadCloser: r.Body}
+	x.body = countingBody{ReadCloser: r.Body, w: w, patience: e.BodyPatience}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &x.body
 	}
@@ -72,7 +77,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if path == "" {
 		path = r.URL.EscapedPath()
 	}
-	x.Request = Request{Start: start, ID: x.newID(), Method: r.Method, Path: path, UserAgent: r.UserAgent(), Client: e.client(r)}
+	x.Request = Request{Start: start, ID: x.newID(), Method: r.Method, Path: path, UserAgent: r.UserAgent(), Client: identity.SourceIP(r, e.Trusted)}
 	e.Metrics.inFlight.Inc()
 	defer func() {
 		p := recover()
@@ -114,7 +119,7 @@ func (e *Edge) finish(x *Exchange, panicked any) {
 	if e.Log != nil {
 		e.Log.Write(req)
 	}
-	x.ResponseWriter, x.body.ReadCloser = nil, nil
+	x.ResponseWriter, x.body.ReadCloser, x.body.w = nil, nil, nil
 	// After a panic something may still hold x: let it go instead.
 	if panicked == nil {
 		e.pool.Put(x)
@@ -139,16 +144,6 @@ func (x *Exchange) newID() string {
 	copy(text[24:], x.id[20:])
 	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
 	return string(text[:])
-}
-
-// client is the last address of X-Forwarded-For that no trusted proxy has, or
-// that of the connection.
-func (e *Edge) client(r *http.Request) netip.Addr {
-	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil {
-		return netip.Addr{}
-	}
-	return forwarded(peer.Addr().Unmap(), r.Header.Values("X-Forwarded-For"), e.Trusted)
 }
 
 // WriteHeader notes the status.
@@ -196,12 +191,21 @@ func (x *Exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
 
 type countingBody struct {
 	io.ReadCloser
-	n int64
+	n        int64
+	w        http.ResponseWriter
+	patience time.Duration
 }
 
-// Read counts.
+// Read counts, and gives the client some more time to send.
 func (b *countingBody) Read(p []byte) (int, error) {
+	if b.patience > 0 {
+		// A writer without deadlines, as in tests, waits as long as it likes.
+		_ = http.NewResponseController(b.w).SetReadDeadline(time.Now().Add(b.patience))
+	}
 	n, err := b.ReadCloser.Read(p)
 	b.n += int64(n)
+	if err != nil && b.patience > 0 {
+		_ = http.NewResponseController(b.w).SetReadDeadline(time.Time{}) // the handler may take long now
+	}
 	return n, err
 }

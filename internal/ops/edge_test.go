@@ -6,13 +6,14 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
-	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -121,24 +122,25 @@ func TestEdge_FilesAreServedWhole(t *testing.T) {
 	}
 }
 
-func TestForwarded(t *testing.T) {
-	trusted := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}
-	for _, c := range []struct {
-		name, peer string
-		headers    []string
-		want       string
-	}{
-		{"no header", "10.0.0.1", nil, "10.0.0.1"},
-		{"untrusted peer", "192.0.2.9", []string{"203.0.113.1"}, "192.0.2.9"},
-		{"one proxy", "10.0.0.1", []string{"203.0.113.1"}, "203.0.113.1"},
-		{"two proxies, invented front", "10.0.0.1", []string{"1.1.1.1, 203.0.113.1, 10.0.0.2"}, "203.0.113.1"},
-		{"several headers", "10.0.0.1", []string{"1.1.1.1", "203.0.113.1"}, "203.0.113.1"},
-		{"with port", "10.0.0.1", []string{"203.0.113.1:5000"}, "203.0.113.1"},
-		{"nonsense", "10.0.0.1", []string{"unknown"}, "10.0.0.1"},
-	} {
-		if got := forwarded(netip.MustParseAddr(c.peer), c.headers, trusted).String(); got != c.want {
-			t.Errorf("%s: %s, want %s", c.name, got, c.want)
-		}
+func TestEdge_StalledUploadEnds(t *testing.T) {
+	failed := make(chan error, 1)
+	e := newEdge(func(_ http.ResponseWriter, r *http.Request) {
+		_, err := io.Copy(io.Discard, r.Body)
+		failed <- err
+	}, nil, io.Discard)
+	e.BodyPatience = 50 * time.Millisecond
+	srv := httptest.NewServer(e)
+	defer srv.Close()
+	conn, err := net.Dial("tcp", srv.Listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	if _, err := io.WriteString(conn, "PUT / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\n12"); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-failed; !errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Errorf("%v", err)
 	}
 }
 

@@ -39,7 +39,6 @@ type Metrics struct {
 
 	upstreamLatency *prometheus.HistogramVec
 	upstreamErrors  *prometheus.CounterVec
-	upstreamBytes   *prometheus.CounterVec
 
 	series pairs[*series]
 	caches pairs[prometheus.Counter]
@@ -75,7 +74,6 @@ func NewMetrics(version string) *Metrics {
 	m.cache = counter("cache_total", "What the caches of finished documents, contents and outside documents did.", "format", "what")
 	m.upstreamLatency = histogram("upstream_duration_seconds", "Time to the headers of an outside registry's answer.", "connection")
 	m.upstreamErrors = counter("upstream_errors_total", "Requests to outside registries that failed, by kind.", "connection", "kind")
-	m.upstreamBytes = counter("upstream_bytes_total", "Bytes read from outside registries.", "connection")
 	m.failures = counter("failures_total", "Requests that ended in an error, by its kind.", "kind")
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "packhouse_requests_in_flight", Help: "Requests being answered."})
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{Name: "packhouse_panics_total", Help: "Requests that ended in a panic; each is a bug."})
@@ -143,13 +141,10 @@ func (m *Metrics) Request(r *Request) {
 // Cache counts what a cache did: hit, miss, stale and so on.
 func (m *Metrics) Cache(format, what string) { m.caches.get(format, what).Inc() }
 
-// Upstream counts one request to an outside registry; kind is that of its
-// failure, "" when it had none.
-func (m *Metrics) Upstream(connection string, took time.Duration, bytes int64, kind string) {
+// Upstream counts one try of a request to an outside registry; kind is that of
+// its failure, "" when it had none.
+func (m *Metrics) Upstream(connection string, took time.Duration, kind string) {
 	m.upstreamLatency.WithLabelValues(connection).Observe(took.Seconds())
-	if bytes > 0 {
-		m.upstreamBytes.WithLabelValues(connection).Add(float64(bytes))
-	}
 	if kind != "" {
 		m.upstreamErrors.WithLabelValues(connection, kind).Inc()
 	}
