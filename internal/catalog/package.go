@@ -108,13 +108,21 @@ type PackageFilter struct {
 func (tx *Tx) Packages(repositoryID string, f PackageFilter, after artifact.Coordinates, limit int) ([]Package, error) {
 	q := newQuery("SELECT "+packageColumns+" FROM package WHERE ").
 		add("repository_id = ?", repositoryID)
-	if after != (artifact.Coordinates{}) {
+	started := after != (artifact.Coordinates{})
+	switch {
+	case f.Format == "" && started:
 		q.add(" AND (format, namespace, name) > (?, ?, ?)", string(after.Format), after.Namespace, after.Name)
-	}
-	if f.Format != "" {
+	case f.Format != "":
 		q.add(" AND format = ?", string(f.Format))
+		if started = started && after.Format == f.Format; started {
+			q.add(" AND (namespace, name) > (?, ?)", after.Namespace, after.Name)
+		}
 	}
-	q.prefix("namespace", f.NamespacePrefix).prefix("name", f.NamePrefix)
+	if q.prefix("namespace", f.NamespacePrefix); started && f.NamespacePrefix != "" {
+		// SQLite seeks by the prefix's range rather than by the cursor: narrow it.
+		q.add(" AND namespace >= ?", after.Namespace)
+	}
+	q.prefix("name", f.NamePrefix)
 	if f.Publish != "" {
 		q.add(" AND publish = ?", string(f.Publish))
 	}
@@ -158,9 +166,6 @@ var likeEscaper = strings.NewReplacer(`\`, `\\`, "%", `\%`, "_", `\_`)
 // DeletePackage removes a package with all its versions, tags and restrictions;
 // NotFound when it is gone. It announces no events; see Emit.
 func (tx *Tx) DeletePackage(p Package) error {
-	if _, err := tx.purgeVersions(p.ID, 0); err != nil {
-		return err
-	}
 	var exists bool
 	switch _, err := tx.one("SELECT 1 FROM package WHERE id = $1", []any{p.ID}, &exists); {
 	case err != nil:
@@ -169,14 +174,17 @@ func (tx *Tx) DeletePackage(p Package) error {
 		return packageMissing(p.Coordinates)
 	}
 	p.changed(tx)
-	return tx.dropPackage(p.ID)
-}
-
-// dropPackage removes the rows of a package that has no versions.
-func (tx *Tx) dropPackage(id string) error {
-	if _, err := tx.exec("DELETE FROM dist_tag WHERE package_id = $1", id); err != nil {
+	ids := []string{p.ID}
+	if _, err := tx.purgeVersions(ids, 0); err != nil {
 		return err
 	}
-	_, err := tx.exec("DELETE FROM package WHERE id = $1", id)
-	return err
+	return tx.dropPackages(ids)
+}
+
+// dropPackages removes the rows of up to maxIn packages that have no versions.
+func (tx *Tx) dropPackages(ids []string) error {
+	if err := tx.deleteIn("dist_tag", "package_id", ids); err != nil {
+		return err
+	}
+	return tx.deleteIn("package", "id", ids)
 }

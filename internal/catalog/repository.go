@@ -207,10 +207,10 @@ func (tx *Tx) DeleteRepository(r Repository) error {
 	return tx.Enqueue(Job{Kind: JobPurgeRepository, Key: r.ID})
 }
 
-// PurgeRepository deletes some packages of a deleted repository, at least one
-// and no more than about limit versions, and tells whether more are left. It
-// announces nothing: the repository itself went before. Conflict when the
-// repository still exists.
+// PurgeRepository deletes some packages of a deleted repository, no more than
+// about limit versions, and tells whether more may be left. It announces
+// nothing: the repository itself went before. Conflict when the repository still
+// exists.
 func (tx *Tx) PurgeRepository(repositoryID string, limit int) (more bool, err error) {
 	var exists bool
 	if _, err := tx.one("SELECT 1 FROM repository WHERE id = $1", []any{repositoryID}, &exists); err != nil {
@@ -219,24 +219,17 @@ func (tx *Tx) PurgeRepository(repositoryID string, limit int) (more bool, err er
 	if exists {
 		return false, fault.About(fault.Conflict, "repository", repositoryID, "the repository exists")
 	}
-	// Versions first, some at a time: one package may have thousands.
-	packages, err := all(tx, scanPackage, newQuery("SELECT "+packageColumns+" FROM package WHERE ").
-		add("repository_id = ? ORDER BY format, namespace, name", repositoryID).limit(64))
-	if err != nil {
+	packages, err := all(tx, scanString, newQuery("SELECT id FROM package WHERE ").add("repository_id = ?", repositoryID).limit(maxIn))
+	if err != nil || len(packages) == 0 {
 		return false, err
 	}
-	left := max(limit, 1)
-	for _, p := range packages {
-		n, err := tx.purgeVersions(p.ID, left)
-		if err != nil {
-			return false, err
-		}
-		if left -= n; left <= 0 {
-			return true, nil
-		}
-		if err := tx.dropPackage(p.ID); err != nil {
-			return false, err
-		}
+	// Versions first, some at a time: one package may have thousands.
+	limit = max(limit, 1)
+	switch n, err := tx.purgeVersions(packages, limit); {
+	case err != nil:
+		return false, err
+	case n == limit:
+		return true, nil
 	}
-	return len(packages) == 64, nil
+	return len(packages) == maxIn, tx.dropPackages(packages)
 }

@@ -287,7 +287,7 @@ func TestDeleteRepository_IsInvisibleAtOnceAndPurgedInSteps(t *testing.T) {
 				return err
 			})
 		}
-		if steps < 4 || steps > 8 {
+		if steps < 4 || steps > 6 {
 			t.Errorf("purged 70 packages with 15 versions in %d steps of 4 versions", steps)
 		}
 		rows := map[string]int{}

@@ -252,3 +252,15 @@ func all[T any](tx *Tx, read func(func(...any) error) (T, error), q *query) ([]T
 	}, q.text.String(), q.args...)
 	return rows, err
 }
+
+func scanString(scan func(...any) error) (s string, err error) {
+	err = scan(&s)
+	return s, err
+}
+
+// deleteIn deletes the rows of a table whose column has one of up to maxIn values.
+func (tx *Tx) deleteIn(table, column string, values []string) error {
+	q := newQuery("DELETE FROM "+table+" WHERE ").in(column, values)
+	_, err := tx.exec(q.text.String(), q.args...)
+	return err
+}

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"iter"
 	"slices"
 
@@ -211,22 +212,17 @@ func (tx *Tx) dropVersionParts(versionID string) error {
 	return err
 }
 
-// purgeVersions removes up to limit versions of a package, 0 all, and tells how
-// many there were.
-func (tx *Tx) purgeVersions(packageID string, limit int) (int, error) {
-	ids, err := all(tx, func(scan func(...any) error) (id string, err error) {
-		err = scan(&id)
-		return id, err
-	}, newQuery("SELECT id FROM version WHERE ").add("package_id = ?", packageID).limit(limit))
+// purgeVersions removes up to limit versions of up to maxIn packages, 0 all, and
+// tells how many there were.
+func (tx *Tx) purgeVersions(packageIDs []string, limit int) (int, error) {
+	ids, err := all(tx, scanString, newQuery("SELECT id FROM version WHERE ").in("package_id", packageIDs).limit(limit))
 	if err != nil {
 		return 0, err
 	}
 	for part := range chunks(ids) {
-		for _, from := range [...]string{"DELETE FROM asset WHERE version_id", "DELETE FROM manifest WHERE version_id", "DELETE FROM version WHERE id"} {
-			q := newQuery("").in(from, part)
-			if _, err := tx.exec(q.text.String(), q.args...); err != nil {
-				return 0, err
-			}
+		err := errors.Join(tx.deleteIn("asset", "version_id", part), tx.deleteIn("manifest", "version_id", part), tx.deleteIn("version", "id", part))
+		if err != nil {
+			return 0, err
 		}
 	}
 	return len(ids), nil
