@@ -49,12 +49,16 @@ type summary struct {
 	badPackage              map[string]bool
 }
 
+func newSummary(w io.Writer, verbose bool) *summary {
+	return &summary{w: w, verbose: verbose, tests: map[[2]string]*test{}, perPackage: map[string]int{}, badPackage: map[string]bool{}}
+}
+
 func main() {
 	verbose := flag.Bool("v", false, "show every test, not only packages")
 	label := flag.String("label", "tests", "what the counts are of")
 	counts := flag.String("counts", "", "file the counts are appended to")
 	flag.Parse()
-	s := &summary{w: os.Stdout, verbose: *verbose, tests: map[[2]string]*test{}, perPackage: map[string]int{}, badPackage: map[string]bool{}}
+	s := newSummary(os.Stdout, *verbose)
 	if err := s.read(os.Stdin); err != nil {
 		fmt.Fprintln(os.Stderr, "testsum:", err)
 		s.failed++
@@ -230,7 +234,7 @@ func (s *summary) running() {
 	}
 	slices.Sort(names)
 	if len(names) == 0 {
-		names = []string{"building"}
+		names = []string{"nothing for long; building, or short tests"}
 	}
 	fmt.Fprintf(s.w, "   ... %d ok, %d bad so far; still at: %s\n", s.passed, s.failed, strings.Join(names[:min(len(names), 6)], ", "))
 }
