@@ -22,7 +22,7 @@ func (c *Checker) Authorize(ctx context.Context, call *restjson.Call, needs []re
 		}
 		need.WithoutResourcePolicy = need.WithoutResourcePolicy || n.IdentityOnly
 		need.Context = n.Context
-		if n.Action == getBearerToken {
+		if n.Action == bearerAction {
 			need.Context = withServiceName(n.Context)
 		}
 		if err := c.check(ctx, caller, &need); err != nil {

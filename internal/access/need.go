@@ -47,7 +47,7 @@ const (
 	actionPrefix      = "codeartifact:"
 	createRepository  = actionPrefix + "CreateRepository"
 	getToken          = actionPrefix + "GetAuthorizationToken"
-	getBearerToken    = "sts:GetServiceBearerToken"
+	bearerAction    = "sts:GetServiceBearerToken"
 	serviceNameKey    = "sts:awsservicename"
 	bearerServiceName = "codeartifact.amazonaws.com"
 )
@@ -103,7 +103,7 @@ func AuthorizationToken(region, owner, domain string, requested time.Duration) [
 
 func bearerToken(requested time.Duration) Need {
 	return Need{
-		Action: getBearerToken, Resource: "*", WithoutResourcePolicy: true,
+		Action: bearerAction, Resource: "*", WithoutResourcePolicy: true,
 		Context: map[string][]string{
 			serviceNameKey:        {bearerServiceName},
 			"sts:durationseconds": {strconv.FormatInt(int64(requested/time.Second), 10)},

@@ -32,7 +32,7 @@ func (s *Service) AuthenticateAPI(r *http.Request, p sigv4.Payload, services ...
 	if !slices.Contains(services, cred.Service) {
 		return Caller{}, nil, badScope("Credential should be scoped to correct service: '%s'.", strings.Join(services, "' or '"))
 	}
-	if cred.Region != s.region && !(cred.Region == defaultRegion && isGlobal(cred.Service)) {
+	if cred.Region != s.region && (cred.Region != defaultRegion || !isGlobal(cred.Service)) {
 		return Caller{}, nil, badScope("Credential should be scoped to a valid region, not '%s'; this endpoint is '%s'.", cred.Region, s.region)
 	}
 	key, err := s.accessKey(r.Context(), cred.AccessKeyID)

@@ -58,9 +58,13 @@ func TestAuthenticateAPI_Refuses(t *testing.T) {
 		{name: "unknown key", edit: func(s *signature) { s.id = "AKIAUNKNOWNUNKNOWN22" }, code: sigv4.CodeUnknown},
 		{name: "wrong secret", edit: func(s *signature) { s.secret += "x" }, code: sigv4.CodeInvalid, text: "does not match"},
 		{name: "inactive key", code: sigv4.CodeUnknown, prep: func(t *testing.T, h *house) {
+			t.Helper()
 			h.update(t, func(tx *catalog.Tx) error { return tx.SetAccessKeyStatus(h.admin.ID, catalog.KeyInactive) })
 		}},
-		{name: "deleted user", code: sigv4.CodeUnknown, prep: func(t *testing.T, h *house) { h.deleteAdmin(t) }},
+		{name: "deleted user", code: sigv4.CodeUnknown, prep: func(t *testing.T, h *house) {
+			t.Helper()
+			h.deleteAdmin(t)
+		}},
 		{name: "session token of a long-term key", edit: func(s *signature) { s.session = "abc" }, code: sigv4.CodeUnknown},
 		{name: "other service", edit: func(s *signature) { s.service = "s3" }, code: sigv4.CodeInvalid, text: "'codeartifact'"},
 		{name: "other region", edit: func(s *signature) { s.region = "us-east-1" }, code: sigv4.CodeInvalid, text: region},

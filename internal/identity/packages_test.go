@@ -3,7 +3,9 @@ package identity_test
 import (
 	"context"
 	"encoding/base64"
+	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -163,6 +165,22 @@ func TestAuthenticatePackages_RenamedUserStaysItself(t *testing.T) {
 	}
 	if want := "arn:aws:iam::123456789012:user/ops/root-of-it-all"; caller.ARN() != want {
 		t.Errorf("got %s, want %s", caller.ARN(), want)
+	}
+}
+
+func TestAuthenticatePackages_RemembersABoundedNumber(t *testing.T) {
+	h := newHouse(t)
+	token := h.token(t)
+	kept := packageRequest("Bearer " + token)
+	for i := range identity.MaxTokens + 100 { // one token in many spellings
+		for _, r := range []*http.Request{packageRequest(basic(strconv.Itoa(i) + ":" + token)), kept} {
+			if _, err := h.AuthenticatePackages(r); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if n := h.RememberedTokens(); n > identity.MaxTokens || n < identity.MaxTokens/2 {
+		t.Errorf("%d headers are remembered", n)
 	}
 }
 
