@@ -47,7 +47,7 @@ const (
 	actionPrefix      = "codeartifact:"
 	createRepository  = actionPrefix + "CreateRepository"
 	getToken          = actionPrefix + "GetAuthorizationToken"
-	bearerAction    = "sts:GetServiceBearerToken"
+	bearerAction      = "sts:GetServiceBearerToken"
 	serviceNameKey    = "sts:awsservicename"
 	bearerServiceName = "codeartifact.amazonaws.com"
 )
