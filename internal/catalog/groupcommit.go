@@ -3,6 +3,7 @@ package catalog
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"reflect"
 	"runtime"
 	"sync/atomic"
@@ -79,7 +80,7 @@ const (
 
 // write is the writing goroutine: it lets every waiting Update take its turn
 // inside one transaction, commits once, and only then tells them.
-func (e *sqliteEngine) write() {
+func (e *sqliteEngine) write(ctx context.Context) {
 	defer close(e.finished)
 	tidy := time.NewTicker(tidyEvery)
 	defer tidy.Stop()
@@ -89,17 +90,17 @@ func (e *sqliteEngine) write() {
 		case <-e.stop:
 			return
 		case <-tidy.C:
-			e.tidy()
+			e.tidy(ctx)
 		case t := <-e.queue:
-			last = e.group(t, last)
+			last = e.group(ctx, t, last)
 		}
 	}
 }
 
 // group runs one transaction for first and whoever else waits, and returns how
 // many took part. expect is the number that took part in the last group.
-func (e *sqliteEngine) group(first *turn, expect int) int {
-	if err := e.writer.run("BEGIN IMMEDIATE"); err != nil {
+func (e *sqliteEngine) group(ctx context.Context, first *turn, expect int) int {
+	if err := e.writer.run(ctx, "BEGIN IMMEDIATE"); err != nil {
 		if first.state.CompareAndSwap(turnWaiting, turnTaken) {
 			first.done <- err
 			close(first.start)
@@ -120,7 +121,7 @@ func (e *sqliteEngine) group(first *turn, expect int) int {
 		}
 		taken++
 		var err error
-		if err, broken = e.take(t); err == nil && broken == nil {
+		if err, broken = e.take(ctx, t); err == nil && broken == nil {
 			ok = append(ok, t)
 		} else {
 			failed = append(failed, t)
@@ -133,12 +134,12 @@ func (e *sqliteEngine) group(first *turn, expect int) int {
 	switch {
 	case broken != nil:
 	case len(ok) > 0:
-		broken = e.writer.run("COMMIT")
+		broken = e.writer.run(ctx, "COMMIT")
 	default:
-		broken = e.writer.run("ROLLBACK")
+		broken = e.writer.run(ctx, "ROLLBACK")
 	}
 	if broken != nil {
-		_ = e.writer.run("ROLLBACK") // fails when SQLite has rolled back already
+		_ = e.writer.run(ctx, "ROLLBACK") // fails when SQLite has rolled back already
 	} else {
 		e.announce(ok)
 	}
@@ -191,8 +192,8 @@ func (e *sqliteEngine) next(taken, expect int, begun time.Time) *turn {
 
 // take lets t run inside a savepoint. err is the outcome of its function;
 // broken means the whole transaction is lost.
-func (e *sqliteEngine) take(t *turn) (err, broken error) {
-	if err := e.writer.run("SAVEPOINT turn"); err != nil {
+func (e *sqliteEngine) take(ctx context.Context, t *turn) (err, broken error) {
+	if err := e.writer.run(ctx, "SAVEPOINT turn"); err != nil {
 		close(t.start)
 		return nil, err
 	}
@@ -201,13 +202,13 @@ func (e *sqliteEngine) take(t *turn) (err, broken error) {
 	t.start <- t.tx
 	err = <-t.ran
 	if took := time.Since(begun); took > e.db.slow {
-		e.db.log.Warn("catalog: an update kept the others waiting", "took", took,
-			"function", runtime.FuncForPC(reflect.ValueOf(t.fn).Pointer()).Name())
+		e.db.log.Warn("catalog: an update kept the others waiting", slog.Duration("took", took),
+			slog.String("function", runtime.FuncForPC(reflect.ValueOf(t.fn).Pointer()).Name()))
 	}
 	if err != nil {
-		if broken := e.writer.run("ROLLBACK TO turn"); broken != nil {
+		if broken := e.writer.run(ctx, "ROLLBACK TO turn"); broken != nil {
 			return err, broken
 		}
 	}
-	return err, e.writer.run("RELEASE turn")
+	return err, e.writer.run(ctx, "RELEASE turn")
 }

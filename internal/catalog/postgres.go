@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"slices"
 	"time"
@@ -115,7 +116,7 @@ func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) (again boo
 	begun := time.Now()
 	err = fn(tx)
 	if took := time.Since(begun); took > e.db.slow {
-		e.db.log.Warn("catalog: an update took long", "took", took)
+		e.db.log.Warn("catalog: an update took long", slog.Duration("took", took))
 	}
 	if err == nil {
 		err = tx.record(e.node)
@@ -204,7 +205,7 @@ func (f *feed) run(ctx context.Context, poll time.Duration) {
 		}
 		if err != nil && ctx.Err() == nil && now.Sub(warned) > time.Minute {
 			warned = now
-			f.e.db.log.Warn("catalog: follow other replicas' changes", "error", err)
+			f.e.db.log.Warn("catalog: follow other replicas' changes", slog.Any("error", err))
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net/url"
 	"os"
 	"strings"
@@ -73,7 +74,7 @@ func openSQLite(ctx context.Context, db *DB, path string, opts Options) (_ engin
 	for range n {
 		e.readers <- nil
 	}
-	go e.write()
+	go e.write(context.WithoutCancel(ctx))
 	return e, nil
 }
 
@@ -108,11 +109,11 @@ func (e *sqliteEngine) view(ctx context.Context, fn func(*Tx) error) error {
 		}
 		e.readers <- c
 	}()
-	if err := c.run("BEGIN"); err != nil {
+	if err := c.run(ctx, "BEGIN"); err != nil {
 		return err
 	}
 	err := fn(&Tx{ctx: ctx, q: c, dialect: e.db.dialect, now: e.db.now})
-	if end := c.run("COMMIT"); end != nil {
+	if end := c.run(ctx, "COMMIT"); end != nil {
 		return errors.Join(err, end)
 	}
 	healthy = true
@@ -146,26 +147,26 @@ func (e *sqliteEngine) close() error {
 const logLimit = 64 << 20
 
 // tidy cuts a large log when the writer has nothing else to do.
-func (e *sqliteEngine) tidy() {
+func (e *sqliteEngine) tidy(ctx context.Context) {
 	info, err := os.Stat(e.path + "-wal")
 	if err != nil || info.Size() < logLimit {
 		return
 	}
 	err = errors.Join(
-		e.writer.run("PRAGMA busy_timeout = 200"), // writers wait meanwhile
-		e.writer.run("PRAGMA wal_checkpoint(TRUNCATE)"),
-		e.writer.run("PRAGMA busy_timeout = 10000"),
+		e.writer.run(ctx, "PRAGMA busy_timeout = 200"), // writers wait meanwhile
+		e.writer.run(ctx, "PRAGMA wal_checkpoint(TRUNCATE)"),
+		e.writer.run(ctx, "PRAGMA busy_timeout = 10000"),
 	)
 	if err != nil {
-		e.db.log.Warn("catalog: cut the write-ahead log", "error", err, "bytes", info.Size())
+		e.db.log.Warn("catalog: cut the write-ahead log", slog.Any("error", err), slog.Int64("bytes", info.Size()))
 	}
 }
 
 const tidyEvery = time.Minute
 
-// sqliteConn is one connection with its prepared statements. The context of a
-// statement is not passed on: interrupting a write would roll back a whole
-// group of transactions, and watching a context costs more than a small read.
+// sqliteConn is one connection with its prepared statements. A context's end does
+// not interrupt a statement: that would roll back a whole group of transactions,
+// and watching a context costs more than a small read. Tx looks at it instead.
 type sqliteConn struct {
 	conn  *sql.Conn
 	stmts map[string]*sql.Stmt
@@ -198,7 +199,7 @@ func (c *sqliteConn) close() error {
 // with the filters of a list, but not endlessly; if they do, start over.
 const maxStatements = 192
 
-func (c *sqliteConn) prepare(query string) (*sql.Stmt, error) {
+func (c *sqliteConn) prepare(ctx context.Context, query string) (*sql.Stmt, error) {
 	if s, ok := c.stmts[query]; ok {
 		return s, nil
 	}
@@ -208,7 +209,7 @@ func (c *sqliteConn) prepare(query string) (*sql.Stmt, error) {
 			delete(c.stmts, text)
 		}
 	}
-	s, err := c.conn.PrepareContext(context.Background(), query)
+	s, err := c.conn.PrepareContext(context.WithoutCancel(ctx), query)
 	if err != nil {
 		return nil, err
 	}
@@ -217,27 +218,27 @@ func (c *sqliteConn) prepare(query string) (*sql.Stmt, error) {
 }
 
 // run executes a statement without arguments or answer.
-func (c *sqliteConn) run(query string) error {
-	if _, err := c.ExecContext(context.Background(), query); err != nil {
+func (c *sqliteConn) run(ctx context.Context, query string) error {
+	if _, err := c.ExecContext(ctx, query); err != nil {
 		return fmt.Errorf("%s: %w", query, err)
 	}
 	return nil
 }
 
 // ExecContext runs a prepared statement to its end; see sqliteConn on ctx.
-func (c *sqliteConn) ExecContext(_ context.Context, query string, args ...any) (sql.Result, error) {
-	s, err := c.prepare(query)
+func (c *sqliteConn) ExecContext(ctx context.Context, query string, args ...any) (sql.Result, error) {
+	s, err := c.prepare(ctx, query) //nolint:sqlclosecheck // kept prepared, closed with the connection
 	if err != nil {
 		return nil, err
 	}
-	return s.ExecContext(context.Background(), args...)
+	return s.ExecContext(context.WithoutCancel(ctx), args...)
 }
 
 // QueryContext runs a prepared query; see sqliteConn on ctx.
-func (c *sqliteConn) QueryContext(_ context.Context, query string, args ...any) (*sql.Rows, error) {
-	s, err := c.prepare(query)
+func (c *sqliteConn) QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	s, err := c.prepare(ctx, query) //nolint:sqlclosecheck // kept prepared, closed with the connection
 	if err != nil {
 		return nil, err
 	}
-	return s.QueryContext(context.Background(), args...)
+	return s.QueryContext(context.WithoutCancel(ctx), args...)
 }
