@@ -152,7 +152,7 @@ func Revise(manifest []byte, assets []Asset) string {
 	slices.SortFunc(sorted, func(a, b Asset) int { return strings.Compare(a.Name, b.Name) })
 	h := sha256.New()
 	for _, a := range sorted {
-		fmt.Fprintf(h, "%d:%s %s\n", len(a.Name), a.Name, a.Digests.SHA256Hex())
+		fmt.Fprintf(h, "%d:%s %s\n", len(a.Name), a.Name, a.Digests.Hex(digest.SHA256))
 	}
 	h.Write(manifest)
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))

@@ -54,9 +54,9 @@ type Listing struct {
 // ListedVersion is one version in a Listing.
 type ListedVersion struct {
 	Number    string
-	Manifest  []byte          // the format's metadata of this version, raw
-	Published time.Time       // zero when the document does not say
-	Unlisted  bool            // yanked or unlisted at the remote
+	Manifest  []byte        // the format's metadata of this version, raw
+	Published time.Time     // zero when the document does not say
+	Unlisted  bool          // yanked or unlisted at the remote
 	Assets    []ListedAsset // empty when the document does not list files
 }
 
