@@ -182,7 +182,7 @@ func get(ctx context.Context, url string, h http.Header) (*http.Response, error)
 
 // house is a domain of repositories to test with.
 type house struct {
-	t       *testing.T
+	t       testing.TB
 	db      *catalog.DB
 	service *Service
 	domain  catalog.Domain
@@ -195,7 +195,7 @@ const (
 	public = "public:npmjs"
 )
 
-func newHouse(t *testing.T, remote *outside) *house {
+func newHouse(t testing.TB, remote *outside) *house {
 	t.Helper()
 	db, err := catalog.Open(t.Context(), "sqlite:"+t.TempDir()+"/catalog.db", catalog.Options{})
 	if err != nil {
