@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"go.uber.org/goleak"
 
 	"packhouse/internal/artifact"
 	"packhouse/internal/catalog/pgtest"
@@ -327,4 +328,23 @@ func ignoreMissing(err error) error {
 		return nil
 	}
 	return err
+}
+
+func TestClose_LeavesNoGoroutine(t *testing.T) {
+	for _, name := range []string{"sqlite", "postgres"} {
+		t.Run(name, func(t *testing.T) {
+			dsn := newDSN(t, name)
+			before := goleak.IgnoreCurrent()
+			db, err := Open(t.Context(), dsn, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			update(t, db, func(tx *Tx) error { return tx.SetMeta("a", "b") })
+			view(t, db, func(tx *Tx) error { _, _, err := tx.Meta("a"); return err })
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+			goleak.VerifyNone(t, before)
+		})
+	}
 }
