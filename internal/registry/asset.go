@@ -88,40 +88,56 @@ func (s *Service) stored(ctx context.Context, st stamp, root *node, h hit) (*Con
 	return content, nil
 }
 
-// hit is where an asset was found: in a repository's rows, or at a source.
+// hit is where a version or an asset of it was found: in a repository's rows,
+// or at a source.
 type hit struct {
 	at      *node
 	version catalog.Version
 	asset   artifact.Asset
 
-	source *upstream.Source // set when it must be fetched
-	listed *upstream.ListedVersion
-	remote upstream.ListedAsset
+	source  *upstream.Source // set when it must be fetched
+	listing *upstream.Listing
+	listed  *upstream.ListedVersion // of listing
+	remote  upstream.ListedAsset
 }
 
 // find looks for an asset in search order; the first repository that has the
 // version decides.
 func (s *Service) find(ctx context.Context, v *sight, k contentKey) (hit, error) {
+	h, err := s.findVersion(ctx, v, k.version)
+	if err != nil {
+		return hit{}, err
+	}
+	if h.source != nil {
+		h.remote, err = h.source.Remote.Locate(k.c, k.version, k.name, h.listing)
+		return h, err
+	}
+	err = s.db.View(ctx, func(tx *catalog.Tx) error {
+		a, err := tx.Asset(h.version.ID, k.name)
+		h.asset = a.Asset
+		return err
+	})
+	return h, err
+}
+
+// findVersion looks for a version in search order; the first repository that
+// has it decides.
+func (s *Service) findVersion(ctx context.Context, v *sight, number string) (hit, error) {
 	var failed error
 	for _, n := range v.nodes {
 		rows := v.local(n)
-		if i := slices.IndexFunc(rows, func(r catalog.Version) bool { return r.Number == k.version }); i >= 0 && !v.hides(rows[i]) {
+		if i := slices.IndexFunc(rows, func(r catalog.Version) bool { return r.Number == number }); i >= 0 && !v.hides(rows[i]) {
 			row := rows[i]
 			if !row.Status.Downloadable() {
-				return hit{}, fault.About(fault.NotFound, "package-version", k.version, "version %s of %s is %s and cannot be downloaded", k.version, k.c, row.Status)
+				return hit{}, fault.About(fault.NotFound, "package-version", number, "version %s of %s is %s and cannot be downloaded", number, v.coords, row.Status)
 			}
-			var a catalog.Asset
-			err := s.db.View(ctx, func(tx *catalog.Tx) (err error) {
-				a, err = tx.Asset(row.ID, k.name)
-				return err
-			})
-			return hit{at: n, version: row, asset: a.Asset}, err
+			return hit{at: n, version: row}, nil
 		}
-		src := n.source(k.c.Format)
+		src := n.source(v.coords.Format)
 		if src == nil || !v.outside || !v.mayLookUp(n) {
 			continue
 		}
-		h, err := s.findOutside(ctx, n, src, k)
+		h, err := s.findOutside(ctx, n, src, v.coords, number)
 		if err == nil || !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Upstream) {
 			return h, err
 		}
@@ -132,47 +148,33 @@ func (s *Service) find(ctx context.Context, v *sight, k contentKey) (hit, error)
 	if failed != nil {
 		return hit{}, failed
 	}
-	return hit{}, fault.About(fault.NotFound, "package-version", k.version, "version %s of %s is not in this repository, its upstreams or their external connections", k.version, k.c)
+	return hit{}, fault.About(fault.NotFound, "package-version", number, "version %s of %s is not in this repository, its upstreams or their external connections", number, v.coords)
 }
 
-func (s *Service) findOutside(ctx context.Context, n *node, src *upstream.Source, k contentKey) (hit, error) {
-	st, err := s.remotes.Check(ctx, src, k.c)
+func (s *Service) findOutside(ctx context.Context, n *node, src *upstream.Source, c artifact.Coordinates, number string) (hit, error) {
+	st, err := s.remotes.Check(ctx, src, c)
 	if err != nil {
 		return hit{}, err
 	}
 	if !st.Found() {
-		return hit{}, notVisible(k.c)
+		return hit{}, notVisible(c)
 	}
-	l, err := s.listing(ctx, remoteState{source: src, state: st}, k.c)
+	l, err := s.listing(ctx, remoteState{source: src, state: st}, c)
 	if err != nil {
 		return hit{}, err
 	}
-	at := slices.IndexFunc(l.Versions, func(lv upstream.ListedVersion) bool { return lv.Number == k.version })
+	at := slices.IndexFunc(l.Versions, func(lv upstream.ListedVersion) bool { return lv.Number == number })
 	if at < 0 {
-		return hit{}, notVisible(k.c)
+		return hit{}, notVisible(c)
 	}
-	remote, err := src.Remote.Locate(k.c, k.version, k.name, l)
-	return hit{at: n, source: src, listed: &l.Versions[at], remote: remote}, err
+	return hit{at: n, source: src, listing: l, listed: &l.Versions[at]}, nil
 }
 
 // bringIn fetches an asset from outside, or joins the fetch under way, and
 // answers as soon as it has begun to arrive.
 func (s *Service) bringIn(ctx context.Context, v *sight, k contentKey, h hit) (*Content, bool, error) {
-	space := v.root.graph.domain.ID
-	version := artifact.Version{
-		Number: k.version, Status: artifact.Published, Published: h.listed.Published, Manifest: slices.Clone(h.listed.Manifest),
-		Origin: artifact.Origin{Type: artifact.External, Connection: h.source.Connection.Name},
-	}
-	if h.listed.Unlisted {
-		version.Status = artifact.Unlisted
-	}
-	key := arrivalKey{space, h.source.Key, k.c, k.version, k.name}
-	st := s.stampOf(space, k.c)
-	a, joined := s.arrivals.join(key, v.root, func(a *arrival) {
-		s.fetch(ctx, a, space, h.source, h.remote, func(info blob.Info) error {
-			return s.ingest(context.WithoutCancel(ctx), a, h.at, k, version, info)
-		})
-	})
+	st := s.stampOf(v.root.graph.domain.ID, k.c)
+	a, version, joined := s.arrive(ctx, v.root, k, h)
 	if !joined {
 		_, err := a.wait(ctx)
 		return nil, true, err
@@ -189,6 +191,26 @@ func (s *Service) bringIn(ctx context.Context, v *sight, k contentKey, h hit) (*
 		Asset: artifact.Asset{Name: k.name, Size: max(a.size, 0)}, Version: version,
 		service: s, stamp: st, arrival: a,
 	}, false, nil
+}
+
+// arrive has an asset that was found outside fetched for one more repository,
+// or joins the fetch under way; joined as in arrivals.join.
+func (s *Service) arrive(ctx context.Context, into *node, k contentKey, h hit) (a *arrival, version artifact.Version, joined bool) {
+	space := into.graph.domain.ID
+	version = artifact.Version{
+		Number: k.version, Status: artifact.Published, Published: h.listed.Published, Manifest: slices.Clone(h.listed.Manifest),
+		Origin: artifact.Origin{Type: artifact.External, Connection: h.source.Connection.Name},
+	}
+	if h.listed.Unlisted {
+		version.Status = artifact.Unlisted
+	}
+	key := arrivalKey{space, h.source.Key, k.c, k.version, k.name}
+	a, joined = s.arrivals.join(key, into, func(a *arrival) {
+		s.fetch(ctx, a, space, h.source, h.remote, func(info blob.Info) error {
+			return s.ingest(context.WithoutCancel(ctx), a, h.at, k, version, info)
+		})
+	})
+	return a, version, joined
 }
 
 // ingest retains a fetched asset in the repository with the connection and in

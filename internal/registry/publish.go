@@ -301,19 +301,27 @@ func (s *Service) dropVersion(tx *catalog.Tx, n *node, p catalog.Package, row ca
 	if err := tx.DeleteVersion(p, row); err != nil {
 		return err
 	}
+	if err := s.dropTags(tx, p, row.Number); err != nil {
+		return err
+	}
+	return tx.Emit(eventOf(n, p.Coordinates, row.Version, artifact.Event{Operation: "Deleted", AssetsRemoved: len(assets), StatusChanged: true}))
+}
+
+// dropTags removes the tags that point at a version.
+func (s *Service) dropTags(tx *catalog.Tx, p catalog.Package, version string) error {
 	tags, err := tx.DistTags(p.ID)
 	if err != nil {
 		return err
 	}
 	for _, t := range tags {
-		if t.Version != row.Number {
+		if t.Version != version {
 			continue
 		}
 		if err := tx.DeleteDistTag(p, t.Tag); err != nil {
 			return err
 		}
 	}
-	return tx.Emit(eventOf(n, p.Coordinates, row.Version, artifact.Event{Operation: "Deleted", AssetsRemoved: len(assets), StatusChanged: true}))
+	return nil
 }
 
 // dropPackage deletes a package with everything in it.
