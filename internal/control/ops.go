@@ -1,0 +1,61 @@
+package control
+
+import (
+	"context"
+	"net/http"
+
+	"packhouse/internal/restjson"
+)
+
+// Table gives the rows of every operation without a server behind them, for
+// the command line: their names, routes and fields. They must not be run.
+func Table() []restjson.Row { return (&API{opt: Options{Region: "us-east-1"}}).Rows() }
+
+// Rows is the table of operations, in the order of the service model: name,
+// route, what it needs permission for, what it does, help.
+func (a *API) Rows() []restjson.Row {
+	const (
+		get, put   = http.MethodGet, http.MethodPut
+		post, kill = http.MethodPost, http.MethodDelete
+	)
+	return []restjson.Row{
+		row(a, "AssociateExternalConnection", post, "/v1/repository/external-connection", onRepository, a.associateExternalConnection, "let a repository take packages from a public registry"),
+		row(a, "CopyPackageVersions", post, "/v1/package/versions/copy", onCopy, a.copyPackageVersions, "copy versions of a package to another repository of the domain"),
+		row(a, "CreateDomain", post, "/v1/domain", onNewDomain, a.createDomain, "create a domain"),
+		row(a, "CreateRepository", post, "/v1/repository", onNewRepository, a.createRepository, "create a repository in a domain"),
+		row(a, "DeleteDomain", kill, "/v1/domain", onDomain, a.deleteDomain, "delete a domain that has no repositories"),
+		row(a, "DeletePackage", kill, "/v1/package", onPackage, a.deletePackage, "delete a package with all its versions"),
+		row(a, "DeletePackageVersions", post, "/v1/package/versions/delete", onPackage, a.deletePackageVersions, "delete versions of a package"),
+		row(a, "DeleteRepository", kill, "/v1/repository", onRepository, a.deleteRepository, "delete a repository with everything in it"),
+		row(a, "DescribeDomain", get, "/v1/domain", onDomain, a.describeDomain, "show a domain"),
+		row(a, "DescribePackage", get, "/v1/package", onPackage, a.describePackage, "show a package"),
+		row(a, "DescribePackageVersion", get, "/v1/package/version", onPackage, a.describePackageVersion, "show a version of a package"),
+		row(a, "DescribeRepository", get, "/v1/repository", onRepository, a.describeRepository, "show a repository"),
+		row(a, "DisassociateExternalConnection", kill, "/v1/repository/external-connection", onRepository, a.disassociateExternalConnection, "take no more packages from a public registry"),
+		row(a, "DisposePackageVersions", post, "/v1/package/versions/dispose", onPackage, a.disposePackageVersions, "delete the assets of versions and keep their records"),
+		row(a, "GetAuthorizationToken", post, "/v1/authorization-token", onToken, a.getAuthorizationToken, "get a token for package clients"),
+		row(a, "GetPackageVersionAsset", get, "/v1/package/version/asset", onPackage, a.getPackageVersionAsset, "download one file of a version"),
+		row(a, "GetPackageVersionReadme", get, "/v1/package/version/readme", onPackage, a.getPackageVersionReadme, "show the readme of a version"),
+		row(a, "GetRepositoryEndpoint", get, "/v1/repository/endpoint", onRepository, a.getRepositoryEndpoint, "show the address of a repository for package clients"),
+		row(a, "ListDomains", post, "/v1/domains", filtered, a.listDomains, "list the domains of your account"),
+		row(a, "ListPackageVersionAssets", post, "/v1/package/version/assets", onPackage, a.listPackageVersionAssets, "list the files of a version"),
+		row(a, "ListPackageVersionDependencies", post, "/v1/package/version/dependencies", onPackage, a.listPackageVersionDependencies, "list the direct dependencies of a version"),
+		row(a, "ListPackageVersions", post, "/v1/package/versions", onPackage, a.listPackageVersions, "list the versions of a package"),
+		row(a, "ListPackages", post, "/v1/packages", onRepository, a.listPackages, "list the packages of a repository"),
+		row(a, "ListRepositories", post, "/v1/repositories", filtered, a.listRepositories, "list the repositories your account administers"),
+		row(a, "ListRepositoriesInDomain", post, "/v1/domain/repositories", onDomain, a.listRepositoriesInDomain, "list the repositories of a domain"),
+		row(a, "ListTagsForResource", post, "/v1/tags", onARN, a.listTagsForResource, "list the tags of a resource"),
+		row(a, "PutPackageOriginConfiguration", post, "/v1/package", onPackage, a.putPackageOriginConfiguration, "say whether versions may be published or taken from upstreams"),
+		row(a, "TagResource", post, "/v1/tag", onARN, a.tagResource, "add tags to a resource"),
+		row(a, "UntagResource", post, "/v1/untag", onARN, a.untagResource, "remove tags from a resource"),
+		row(a, "UpdatePackageVersionsStatus", post, "/v1/package/versions/update_status", onPackage, a.updatePackageVersionsStatus, "publish, unlist or archive versions"),
+		row(a, "UpdateRepository", put, "/v1/repository", onRepository, a.updateRepository, "change the description or upstreams of a repository"),
+	}
+}
+
+func row[In, Out any](a *API, name, method, path string, access scope, do func(context.Context, *restjson.Call, *In) (*Out, error), doc string) restjson.Row {
+	return restjson.New(restjson.Op[In, Out]{
+		Name: name, Method: method, Path: path, Doc: doc, Do: do,
+		Access: func(c *restjson.Call, in *In) []restjson.Need { return access(a, c, Service+":"+name, in) },
+	})
+}

@@ -1,0 +1,89 @@
+package upkeep
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"packhouse/internal/catalog"
+	"packhouse/internal/fault"
+)
+
+// purgeBatch bounds the versions one transaction deletes.
+const purgeBatch = 500
+
+// purgeRepository deletes the packages of a repository that is gone, step by
+// step. The key of the job is the repository's ID.
+func (r *Runner) purgeRepository(ctx context.Context, job catalog.Job) error {
+	for more := true; more; {
+		err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) (err error) {
+			more, err = tx.PurgeRepository(job.Key, purgeBatch)
+			return err
+		})
+		if fault.Is(err, fault.Conflict) {
+			r.log.WarnContext(ctx, "a repository that exists is not purged", "repository", job.Key)
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("purge repository: %w", err)
+		}
+		if more && nearlyOver(ctx) {
+			return errMore
+		}
+	}
+	return nil
+}
+
+// nearlyOver tells whether the time of a job is running out.
+func nearlyOver(ctx context.Context) bool {
+	const reserve = 30 * time.Second
+	deadline, ok := ctx.Deadline()
+	return ok && time.Until(deadline) < reserve
+}
+
+// outboxBatch bounds the events one transaction marks.
+const outboxBatch = 500
+
+// trimOutbox drops old events. Without sinks nothing is ever delivered, so an
+// event counts as delivered when it has waited for Options.Events.
+func (r *Runner) trimOutbox(ctx context.Context, _ catalog.Job) error {
+	before := r.opt.Now().Add(-r.opt.Events)
+	for more := true; more; {
+		err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
+			events, err := tx.Undelivered(0, outboxBatch)
+			if err != nil {
+				return err
+			}
+			var old []int64
+			for _, e := range events {
+				if e.At.Before(before) {
+					old = append(old, e.Seq)
+				}
+			}
+			if more = len(old) == outboxBatch; len(old) == 0 {
+				return nil
+			}
+			if err := tx.MarkDelivered(old...); err != nil {
+				return err
+			}
+			_, err = tx.TrimOutbox(tx.Now().Add(time.Microsecond))
+			return err
+		})
+		if err != nil {
+			return fmt.Errorf("trim the outbox: %w", err)
+		}
+	}
+	return nil
+}
+
+// rotateKeys has tokens signed with a new key when the old one is due.
+func (r *Runner) rotateKeys(ctx context.Context, _ catalog.Job) error {
+	if r.opt.Identity == nil {
+		return nil
+	}
+	rotated, err := r.opt.Identity.RotateKeysIfDue(ctx)
+	if rotated {
+		r.log.InfoContext(ctx, "tokens are signed with a new key")
+	}
+	return err
+}

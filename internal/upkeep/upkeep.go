@@ -1,0 +1,275 @@
+// Package upkeep does the work nobody waits for: durable jobs that operations
+// have enqueued, and the tasks of every house, such as sweeping away bytes that
+// nothing refers to.
+//
+// Periodic tasks are jobs too, which enqueue themselves again, so that of many
+// replicas one does each. Only what concerns a replica's own disk runs in every
+// process (Options.Local).
+//
+// The surprise: a task may be run twice, or broken off anywhere, and must be
+// written for that. A job whose process dies is taken up by another when its
+// lease runs out.
+package upkeep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"packhouse/internal/blob"
+	"packhouse/internal/catalog"
+	"packhouse/internal/fault"
+	"packhouse/internal/identity"
+)
+
+// Options are what a Runner works with. DB and Blobs are required.
+type Options struct {
+	DB       *catalog.DB
+	Blobs    blob.Store
+	Identity *identity.Service // nil: signing keys are not rotated
+	// Local are tasks of this process's own disk, run at the start and every hour.
+	Local []Local
+
+	Grace   time.Duration    // how long bytes may wait for something to refer to them, default 24 h
+	Events  time.Duration    // how long events stay in the outbox, default 7 days
+	Workers int              // jobs run at a time, default 2
+	Poll    time.Duration    // how often due jobs are looked for, default 2 s
+	Now     func() time.Time // default time.Now; must agree with the clock of Blobs
+	Logger  *slog.Logger     // default slog.Default()
+	// Done, if set, hears of every run of a job, for metrics. kind is from a
+	// small fixed set.
+	Done func(kind string, took time.Duration, err error)
+}
+
+// Local is a task of one process.
+type Local struct {
+	Name string
+	Run  func(context.Context) error
+}
+
+// Spools is the local task that removes what half uploads and fetches of dead
+// processes have left in a folder store.
+func Spools(s interface {
+	SweepSpools(ctx context.Context, before time.Time) (int, error)
+},
+) Local {
+	const grace = 2 * time.Hour // one in use is touched by every write
+	return Local{"sweep spools", func(ctx context.Context) error {
+		_, err := s.SweepSpools(ctx, time.Now().Add(-grace))
+		return err
+	}}
+}
+
+// Runner runs jobs. Make it with New; Run may be called once.
+type Runner struct {
+	opt   Options
+	log   *slog.Logger
+	kinds map[string]kind
+	names []string
+	wake  chan struct{}
+}
+
+// kind is one kind of job: one row of the table.
+type kind struct {
+	name  string
+	every time.Duration // between runs of a periodic one; 0: runs when enqueued
+	lease time.Duration // the longest run; then another process may take the job
+	run   func(*Runner, context.Context, catalog.Job) error
+}
+
+// table lists every kind of job.
+func table() []kind {
+	return []kind{
+		{catalog.JobPurgeRepository, 0, 5 * time.Minute, (*Runner).purgeRepository},
+		{"sweep-blobs", time.Hour, 2 * time.Hour, (*Runner).sweepBlobs},
+		{"trim-outbox", time.Hour, 10 * time.Minute, (*Runner).trimOutbox},
+		{"rotate-keys", time.Hour, time.Minute, (*Runner).rotateKeys},
+	}
+}
+
+// errMore is what a job returns that has done a good piece and is not through:
+// it comes again at once, after whatever else is due.
+var errMore = errors.New("there is more to do")
+
+// New makes a Runner.
+func New(o Options) *Runner {
+	o.Grace = cmp.Or(o.Grace, 24*time.Hour)
+	o.Events = cmp.Or(o.Events, 7*24*time.Hour)
+	o.Workers = cmp.Or(o.Workers, 2)
+	o.Poll = cmp.Or(o.Poll, 2*time.Second)
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	if o.Done == nil {
+		o.Done = func(string, time.Duration, error) {}
+	}
+	r := &Runner{opt: o, log: o.Logger, kinds: map[string]kind{}, wake: make(chan struct{}, 1)}
+	for _, k := range table() {
+		r.kinds[k.name] = k
+		r.names = append(r.names, k.name)
+	}
+	return r
+}
+
+// Run works until ctx ends, then gives back what it holds, waits for it and
+// returns nil.
+func (r *Runner) Run(ctx context.Context) error {
+	var running sync.WaitGroup
+	defer running.Wait()
+	running.Go(func() { r.locals(ctx) })
+	if err := r.schedule(ctx); err != nil && ctx.Err() == nil {
+		return fmt.Errorf("schedule upkeep: %w", err)
+	}
+	var busy atomic.Int32
+	poll := time.NewTicker(r.opt.Poll)
+	defer poll.Stop()
+	for {
+		for _, job := range r.lease(ctx, r.opt.Workers-int(busy.Load())) {
+			busy.Add(1)
+			running.Go(func() {
+				r.work(ctx, r.kinds[job.Kind], job)
+				busy.Add(-1)
+				r.Wake()
+			})
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-poll.C:
+		case <-r.wake:
+		}
+	}
+}
+
+// Wake has due jobs looked for now.
+func (r *Runner) Wake() {
+	select {
+	case r.wake <- struct{}{}:
+	default: // about to happen
+	}
+}
+
+// schedule enqueues the periodic jobs; one that waits already keeps its time.
+func (r *Runner) schedule(ctx context.Context) error {
+	return r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
+		for _, k := range r.kinds {
+			if k.every == 0 {
+				continue
+			}
+			waiting, err := tx.Jobs(k.name, "", 1)
+			if err != nil {
+				return err
+			}
+			if len(waiting) > 0 {
+				continue
+			}
+			if err := tx.Enqueue(catalog.Job{Kind: k.name, RunAt: tx.Now().Add(k.every / 10)}); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// lease takes up to limit due jobs.
+func (r *Runner) lease(ctx context.Context, limit int) []catalog.Job {
+	if limit <= 0 {
+		return nil
+	}
+	var jobs []catalog.Job
+	err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
+		jobs = nil
+		for _, name := range r.names {
+			if len(jobs) == limit {
+				break
+			}
+			some, err := tx.LeaseJobs(limit-len(jobs), r.kinds[name].lease, name)
+			if err != nil {
+				return err
+			}
+			jobs = append(jobs, some...)
+		}
+		return nil
+	})
+	if err != nil {
+		if ctx.Err() == nil {
+			r.log.ErrorContext(ctx, "due jobs cannot be looked for", "error", err)
+		}
+		return nil
+	}
+	return jobs
+}
+
+// work runs one job and says in the catalog how it ended.
+func (r *Runner) work(ctx context.Context, k kind, job catalog.Job) {
+	// A little less than the lease: what is running when another process takes
+	// over must have stopped.
+	run, cancel := context.WithTimeout(ctx, k.lease*9/10)
+	defer cancel()
+	began := time.Now()
+	err := r.guarded(run, k, job)
+	interrupted := err != nil && ctx.Err() != nil
+	if !interrupted && !errors.Is(err, errMore) {
+		r.opt.Done(k.name, time.Since(began), err)
+	}
+	// The outcome is written also when the server is stopping.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	recorded := r.opt.DB.Update(end, func(tx *catalog.Tx) error {
+		switch {
+		case interrupted || errors.Is(err, errMore):
+			return tx.FailJob(job, "", 0)
+		case err != nil:
+			return tx.FailJob(job, err.Error(), -1)
+		}
+		if err := tx.CompleteJob(job); err != nil || k.every == 0 {
+			return err
+		}
+		return tx.Enqueue(catalog.Job{Kind: k.name, RunAt: tx.Now().Add(k.every)})
+	})
+	switch {
+	case err != nil && !interrupted && !errors.Is(err, errMore):
+		r.log.ErrorContext(ctx, "job failed and will be tried again", "kind", k.name, "key", job.Key, "attempt", job.Attempts, "error", err)
+	case recorded != nil && !fault.Is(recorded, fault.Conflict):
+		r.log.ErrorContext(ctx, "the end of a job could not be recorded", "kind", k.name, "key", job.Key, "error", recorded)
+	}
+}
+
+// guarded turns a panic into a failure: one bad job must not end the others.
+func (r *Runner) guarded(ctx context.Context, k kind, job catalog.Job) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return k.run(r, ctx, job)
+}
+
+// localEvery is the pause between the tasks of this process.
+const localEvery = time.Hour
+
+// locals runs the tasks of this process until ctx ends.
+func (r *Runner) locals(ctx context.Context) {
+	tick := time.NewTicker(localEvery)
+	defer tick.Stop()
+	for {
+		for _, l := range r.opt.Local {
+			if err := l.Run(ctx); err != nil && ctx.Err() == nil {
+				r.log.ErrorContext(ctx, "upkeep failed and will be tried again", "task", l.Name, "error", err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
