@@ -1,0 +1,421 @@
+// Package app builds a server from its configuration: it opens what is kept,
+// puts the parts together and runs them until it is told to stop. The command
+// and the tests start the same App.
+//
+// New opens everything, the listeners too, so an address is known before the
+// first request and whatever is wrong is told at once. Run serves until its
+// context ends. Close, which Run does not call, gives everything back in the
+// reverse order.
+package app
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"sync"
+	"time"
+
+	"packhouse/internal/access"
+	"packhouse/internal/artifact"
+	"packhouse/internal/blob"
+	"packhouse/internal/blob/fsblob"
+	"packhouse/internal/catalog"
+	"packhouse/internal/config"
+	"packhouse/internal/dataplane"
+	"packhouse/internal/format/all"
+	"packhouse/internal/identity"
+	"packhouse/internal/ops"
+	"packhouse/internal/outbound"
+	"packhouse/internal/registry"
+)
+
+// Options are what a server is given besides its configuration.
+type Options struct {
+	Log     io.Writer // the log; os.Stderr if nil
+	Version string
+	Now     func() time.Time // time.Now if nil
+}
+
+// App is a server.
+type App struct {
+	cfg     config.Config
+	log     *slog.Logger
+	version string
+	now     func() time.Time
+
+	db         *catalog.DB
+	disk       *fsblob.Store
+	blobs      *blob.Metered
+	identities *identity.Service
+	access     *access.Checker
+	outbound   *outbound.Client
+	registry   *registry.Service
+	metrics    *ops.Metrics
+	health     *ops.Health
+	requests   *ops.RequestLog
+
+	lock        *os.File
+	known       map[string]artifact.Connection
+	credentials string // path of the credentials file
+	created     bool   // New made the account
+	url         string // what clients are told; "" is the request's Host
+	servers     []server
+	background  sync.WaitGroup
+	closers     []func() error // run in reverse
+}
+
+// server is one listener with what answers on it.
+type server struct {
+	name     string
+	http     *http.Server
+	listener net.Listener
+}
+
+const (
+	readHeaderTimeout = 10 * time.Second
+	idleTimeout       = 2 * time.Minute
+	bodyPatience      = time.Minute
+	maxHeaderBytes    = 64 << 10
+)
+
+// New opens everything a server needs. On an error nothing stays open.
+func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error) {
+	if opt.Log == nil {
+		opt.Log = os.Stderr
+	}
+	if opt.Now == nil {
+		opt.Now = time.Now
+	}
+	a := &App{cfg: cfg, version: opt.Version, now: opt.Now, log: newLogger(opt.Log, cfg)}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Close())
+		}
+	}()
+	setMemory(cfg)
+	if err := a.openData(ctx); err != nil {
+		return nil, err
+	}
+	a.metrics = ops.NewMetrics(opt.Version)
+	if cfg.LogRequests {
+		a.requests = ops.NewRequestLog(opt.Log, a.log)
+		a.closers = append(a.closers, func() error { a.requests.Close(); return nil })
+	}
+	if err := a.openRegistry(); err != nil {
+		return nil, err
+	}
+	a.health = ops.NewHealth(a.log,
+		ops.Check{Name: "database", Run: a.db.Check},
+		ops.Check{Name: "blobs", Run: a.disk.Check},
+	)
+	a.observe()
+	if err := a.listen(ctx); err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+func newLogger(w io.Writer, cfg config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "text" {
+		return slog.New(slog.NewTextHandler(w, options))
+	}
+	return slog.New(slog.NewJSONHandler(w, options))
+}
+
+// setMemory bounds the heap softly: the caches plus what requests need. Whoever
+// sets GOMEMLIMIT or GOGC knows better.
+func setMemory(cfg config.Config) {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(int64(cfg.MemoryCache) + workingMemory)
+	}
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(gcPercent)
+	}
+}
+
+const (
+	workingMemory = 64 << 20
+	gcPercent     = 100
+)
+
+// openData opens the folder, the database and the blobs, and makes the first
+// account when there is none.
+func (a *App) openData(ctx context.Context) error {
+	if err := os.MkdirAll(a.cfg.Data, 0o700); err != nil {
+		return fmt.Errorf("make the data folder: %w", err)
+	}
+	lock, err := lockFolder(filepath.Join(a.cfg.Data, lockName))
+	if err != nil {
+		return fmt.Errorf("data folder %s: %w", a.cfg.Data, err)
+	}
+	a.lock = lock
+	a.closers = append(a.closers, lock.Close)
+	if err := writeRunning(lock, Running{Process: os.Getpid()}); err != nil {
+		return fmt.Errorf("data folder %s: %w", a.cfg.Data, err)
+	}
+
+	if a.db, err = catalog.Open(ctx, databaseOf(a.cfg), catalog.Options{Logger: a.log, Now: a.now}); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.db.Close)
+
+	folder := blobFolder(a.cfg)
+	a.disk, err = fsblob.Open(ctx, folder, fsblob.Options{Log: a.log, Limits: blob.Limits{MaxBytes: int64(a.cfg.MaxAssetSize)}})
+	if err != nil {
+		return fmt.Errorf("open the blobs: %w", err)
+	}
+	a.closers = append(a.closers, a.disk.Close)
+	a.blobs = blob.Meter(a.disk, blob.Hooks{})
+
+	a.identities = identity.New(a.db, identity.Options{Region: a.cfg.Region, Now: a.now, TrustedProxies: a.cfg.TrustedProxies})
+	a.access = access.New(a.db)
+	return a.bootstrap(ctx)
+}
+
+// DatabaseFile is where the embedded database is.
+func DatabaseFile(cfg config.Config) string { return filepath.Join(cfg.Data, "packhouse.db") }
+
+// CredentialsFile is where the first start leaves the administrator's key.
+func CredentialsFile(cfg config.Config) string { return filepath.Join(cfg.Data, "credentials") }
+
+func databaseOf(cfg config.Config) string {
+	if cfg.Database == "sqlite" {
+		return "sqlite:" + DatabaseFile(cfg)
+	}
+	return cfg.Database
+}
+
+func blobFolder(cfg config.Config) string {
+	if cfg.Blobs == "" {
+		return filepath.Join(cfg.Data, "blobs")
+	}
+	return trimFileScheme(cfg.Blobs)
+}
+
+func (a *App) bootstrap(ctx context.Context) error {
+	a.credentials = CredentialsFile(a.cfg)
+	key, err := a.identities.Bootstrap(ctx, a.cfg.Account)
+	if err != nil || key == nil {
+		return err
+	}
+	a.created = true
+	return identity.WriteCredentials(a.credentials, *key, a.cfg.Region)
+}
+
+func (a *App) openRegistry() error {
+	var err error
+	if a.outbound, err = a.newOutbound(); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, func() error { a.outbound.Close(); return nil })
+	remotes, err := a.connections()
+	if err != nil {
+		return err
+	}
+	var ecosystems []registry.Ecosystem
+	for _, f := range all.Formats() {
+		ecosystems = append(ecosystems, f)
+	}
+	a.registry, err = registry.New(a.db, a.blobs, a.access, ecosystems, registry.Options{
+		Region: a.cfg.Region, Connections: a.known, MaxSearched: a.cfg.MaxSearched, Lifetimes: lifetimes(a.cfg),
+		MemoryBytes: int64(a.cfg.MemoryCache), RenderDir: filepath.Join(a.cfg.Data, "documents"), RenderBytes: int64(a.cfg.DiskCache),
+		MaxAssetBytes: int64(a.cfg.MaxAssetSize), Now: a.now, Logger: a.log,
+		Get:     a.getter(remotes),
+		Observe: func(o registry.Observation) { a.metrics.Cache(string(o.Format), o.What) },
+	})
+	if err != nil {
+		return err
+	}
+	a.closers = append(a.closers, func() error { a.registry.Close(); return nil })
+	return nil
+}
+
+// observe shows what is counted elsewhere.
+func (a *App) observe() {
+	a.metrics.Storage(a.blobs.Stats)
+	if a.requests != nil {
+		a.metrics.Counter("request_log_dropped_total", "Lines of the request log lost because its writer did not keep up.",
+			func() float64 { return float64(a.requests.Dropped()) })
+	}
+}
+
+// listen makes the listeners and what answers on them.
+func (a *App) listen(ctx context.Context) error {
+	a.url = trimSlash(a.cfg.URL)
+	packages := dataplane.New(dataplane.Options{
+		Registry: a.registry, Formats: all.Formats(), Authenticate: a.identities.AuthenticatePackages,
+		URL: a.url, Logger: a.log, Scheme: a.scheme,
+	})
+	main := &router{
+		packages: packages, api: a.newAPI(), health: a.health, proxies: a.cfg.TrustedProxies, log: a.log,
+	}
+	own := &http.ServeMux{}
+	own.HandleFunc("GET /healthz", a.health.Alive)
+	own.HandleFunc("GET /readyz", a.health.Ready)
+	own.Handle("GET /metrics", a.metrics.Handler())
+	if a.cfg.MetricsListen == "" {
+		main.metrics = a.metrics.Handler()
+	}
+	edge := &ops.Edge{
+		Next: main, Metrics: a.metrics, Log: a.requests, Errors: a.log, Now: a.now,
+		Trusted: a.cfg.TrustedProxies, BodyPatience: bodyPatience,
+	}
+	for _, s := range []struct {
+		name, address string
+		handler       http.Handler
+	}{
+		{"main", a.cfg.Listen, edge},
+		{"metrics", a.cfg.MetricsListen, own},
+		{"pprof", a.cfg.PprofListen, ops.Pprof()},
+	} {
+		if s.address == "" {
+			continue
+		}
+		if err := a.listenOn(ctx, s.name, s.address, s.handler); err != nil {
+			return err
+		}
+	}
+	running := Running{Process: os.Getpid(), URL: a.URL(), Connections: map[string]string{}}
+	for name, c := range a.known {
+		running.Connections[name] = c.URL
+	}
+	return writeRunning(a.lock, running)
+}
+
+func (a *App) listenOn(ctx context.Context, name, address string, handler http.Handler) error {
+	l, err := listenConfig().Listen(ctx, "tcp", address)
+	if err != nil {
+		return fmt.Errorf("listen at %s: %w; packhouse doctor tells more, --listen chooses another address", address, err)
+	}
+	a.closers = append(a.closers, func() error { // when Run never served on it
+		if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+			return err
+		}
+		return nil
+	})
+	s := server{name: name, listener: l, http: &http.Server{
+		Handler: handler, ReadHeaderTimeout: readHeaderTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeaderBytes,
+		ErrorLog: slog.NewLogLogger(a.log.Handler(), slog.LevelDebug), // what clients do wrong while connecting
+	}}
+	if name == "main" && a.cfg.TLSCert != "" {
+		pair, err := tls.LoadX509KeyPair(a.cfg.TLSCert, a.cfg.TLSKey)
+		if err != nil {
+			return fmt.Errorf("tls-cert and tls-key: %w", err)
+		}
+		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
+	}
+	a.servers = append(a.servers, s)
+	return nil
+}
+
+// Addr is the address of the main listener, with the port that was found for :0.
+func (a *App) Addr() string { return a.servers[0].listener.Addr().String() }
+
+// URL is what clients are told, without final slash.
+func (a *App) URL() string {
+	if a.url != "" {
+		return a.url
+	}
+	return a.LocalURL()
+}
+
+// Region is the one the server says it is.
+func (a *App) Region() string { return a.cfg.Region }
+
+// LocalURL is where this machine reaches the server, whatever name others know
+// it by.
+func (a *App) LocalURL() string {
+	scheme := "http"
+	if a.cfg.TLSCert != "" {
+		scheme = "https"
+	}
+	host, port, err := net.SplitHostPort(a.Addr())
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		return scheme + "://127.0.0.1:" + port
+	}
+	return scheme + "://" + a.Addr()
+}
+
+// MetricsAddr is the address of the metrics listener; "" without one.
+func (a *App) MetricsAddr() string {
+	for _, s := range a.servers {
+		if s.name == "metrics" {
+			return s.listener.Addr().String()
+		}
+	}
+	return ""
+}
+
+// Credentials is the path of the credentials file, and whether this start made
+// it.
+func (a *App) Credentials() (path string, created bool) { return a.credentials, a.created }
+
+// Run serves until ctx ends, then lets running requests finish, for as long as
+// the configuration says. It returns nil after an orderly stop.
+func (a *App) Run(ctx context.Context) error {
+	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
+	defer stopWork()
+	a.housekeeping(work)
+	ended := make(chan error, len(a.servers))
+	for _, s := range a.servers {
+		go func() {
+			if s.http.TLSConfig != nil {
+				ended <- s.http.ServeTLS(s.listener, "", "")
+				return
+			}
+			ended <- s.http.Serve(s.listener)
+		}()
+	}
+	a.log.Info("serving", slog.String("address", a.Addr()), slog.String("version", a.version), slog.String("data", a.cfg.Data))
+	var failed error
+	running := len(a.servers)
+	select {
+	case <-ctx.Done():
+	case failed = <-ended:
+		running--
+	}
+	a.log.Info("stopping", slog.Duration("patience", a.cfg.ShutdownTimeout))
+	a.health.Stopping()
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.ShutdownTimeout)
+	defer cancel()
+	var group sync.WaitGroup
+	for _, s := range a.servers {
+		group.Go(func() {
+			if err := s.http.Shutdown(deadline); err != nil {
+				a.log.Warn("requests were cut off", slog.String("listener", s.name), slog.Any("error", err))
+				_ = s.http.Close() // nothing is left to tell
+			}
+		})
+	}
+	group.Wait()
+	for range running {
+		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
+			failed = errors.Join(failed, err)
+		}
+	}
+	stopWork()
+	a.background.Wait()
+	if failed != nil {
+		return fmt.Errorf("serve: %w", failed)
+	}
+	return nil
+}
+
+// Close gives everything back. Run must have returned.
+func (a *App) Close() error {
+	var errs []error
+	for i := len(a.closers) - 1; i >= 0; i-- {
+		errs = append(errs, a.closers[i]())
+	}
+	a.closers = nil
+	return errors.Join(errs...)
+}

@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"packhouse/internal/artifact"
+	"packhouse/internal/format"
+	"packhouse/internal/format/all"
+)
+
+// tools are the clients login knows by name, with the format each speaks.
+// What is written for one comes from its format.
+func tools() map[string]artifact.Format {
+	return map[string]artifact.Format{
+		"npm": artifact.NPM, "pnpm": artifact.NPM, "yarn": artifact.NPM,
+		"pip": artifact.PyPI, "uv": artifact.PyPI, "twine": artifact.PyPI, "poetry": artifact.PyPI,
+		"maven": artifact.Maven, "gradle": artifact.Maven,
+		"nuget": artifact.NuGet, "dotnet": artifact.NuGet,
+		"gem": artifact.Ruby, "bundler": artifact.Ruby,
+		"cargo": artifact.Cargo, "swift": artifact.Swift,
+	}
+}
+
+type loginArgs struct {
+	clientFlags
+
+	Tool            string  `name:"tool" required:"" placeholder:"TOOL" help:"npm, pnpm, yarn, pip, uv, twine, poetry, maven, gradle, nuget, dotnet, gem, bundler, cargo or swift."`
+	Domain          string  `name:"domain" required:"" help:"Domain of the repository."`
+	Repository      string  `name:"repository" required:"" help:"Repository to use."`
+	DomainOwner     *string `name:"domain-owner" type:"text" placeholder:"ACCOUNT" help:"Account that owns the domain; by default your own."`
+	Namespace       string  `name:"namespace" placeholder:"@SCOPE" help:"Use the repository for the packages of this scope only."`
+	DurationSeconds *int64  `name:"duration-seconds" placeholder:"N" help:"How long the login lasts: 900 to 43200, or 0 for as long as your session does."`
+	DryRun          bool    `name:"dry-run" help:"Show what would be written, with the token hidden."`
+}
+
+func loginCommand() command {
+	args := &loginArgs{}
+	return command{
+		name: "login", group: serverGroup, args: args,
+		help: "Write a package client's own settings, so that it uses a repository.",
+		run:  func(ctx context.Context, env *Env) error { return login(ctx, env, args) },
+	}
+}
+
+const hiddenToken = "[hidden]"
+
+var scopePattern = regexp.MustCompile(`^@[a-z0-9~-][a-z0-9._~-]*$`)
+
+func login(ctx context.Context, env *Env, args *loginArgs) error {
+	wanted, ok := tools()[args.Tool]
+	if !ok {
+		return usagef("--tool: no tool is called %q", args.Tool)
+	}
+	var spoken format.Format
+	for _, f := range all.Formats() {
+		if f.Name() == wanted {
+			spoken = f
+		}
+	}
+	if spoken == nil {
+		return fmt.Errorf("%s needs the format %s, which this release does not serve yet", args.Tool, wanted)
+	}
+	scope, err := scopeOf(args.Namespace, wanted)
+	if err != nil {
+		return err
+	}
+	token, expires, endpoint, err := args.fetch(ctx, env, wanted)
+	if err != nil {
+		return err
+	}
+	target := format.Target{Endpoint: endpoint, Token: token, Scope: scope}
+	if args.DryRun {
+		target.Token = hiddenToken
+	}
+	var snippets []format.Snippet
+	for _, s := range spoken.Setup(target) {
+		if s.Tool == args.Tool {
+			snippets = append(snippets, s)
+		}
+	}
+	if len(snippets) == 0 {
+		return fmt.Errorf("the format %s has no settings for %s", wanted, args.Tool)
+	}
+	for _, s := range snippets {
+		if args.DryRun {
+			show(env, s)
+		} else if err := apply(ctx, env, s); err != nil {
+			return err
+		}
+	}
+	if args.DryRun {
+		return nil
+	}
+	fmt.Fprintf(env.Stdout, "Successfully configured %s to use the Packhouse repository %s\n", args.Tool, endpoint)
+	if !expires.IsZero() {
+		fmt.Fprintf(env.Stdout, "Login expires in %s at %s\n", inWords(time.Until(expires)), expires.Format("2006-01-02 15:04:05-07:00"))
+	}
+	return nil
+}
+
+func scopeOf(namespace string, f artifact.Format) (string, error) {
+	switch {
+	case namespace == "":
+		return "", nil
+	case f != artifact.NPM && f != artifact.Swift:
+		return "", usagef("--namespace: only npm and swift packages have scopes")
+	case f == artifact.Swift:
+		return namespace, nil
+	}
+	if !strings.HasPrefix(namespace, "@") {
+		namespace = "@" + namespace
+	}
+	if !scopePattern.MatchString(namespace) {
+		return "", usagef("--namespace: %q is not a scope; write it like @my-company", namespace)
+	}
+	return namespace, nil
+}
+
+// fetch asks the API for a token and the repository's endpoint.
+func (a *loginArgs) fetch(ctx context.Context, env *Env, f artifact.Format) (token string, expires time.Time, endpoint string, err error) {
+	service, ok := serviceNamed(env, "codeartifact")
+	if !ok {
+		return "", expires, "", fmt.Errorf("this build has no codeartifact operations")
+	}
+	api, err := dial(ctx, env, a.clientFlags, service)
+	if err != nil {
+		return "", expires, "", err
+	}
+	in := input{"Domain": a.Domain}
+	if a.DomainOwner != nil {
+		in["DomainOwner"] = *a.DomainOwner
+	}
+	forToken := input{}
+	for k, v := range in {
+		forToken[k] = v
+	}
+	if a.DurationSeconds != nil {
+		forToken["DurationSeconds"] = *a.DurationSeconds
+	}
+	answer, err := api.named(ctx, "GetAuthorizationToken", forToken)
+	if err != nil {
+		return "", expires, "", err
+	}
+	token = answer.text("authorizationToken")
+	if n, ok := answer.values["expiration"].(interface{ Float64() (float64, error) }); ok {
+		if seconds, err := n.Float64(); err == nil {
+			expires = time.Unix(int64(seconds), 0)
+		}
+	}
+	in["Repository"], in["Format"] = a.Repository, string(f)
+	if answer, err = api.named(ctx, "GetRepositoryEndpoint", in); err != nil {
+		return "", expires, "", err
+	}
+	endpoint = answer.text("repositoryEndpoint")
+	if token == "" || endpoint == "" {
+		return "", expires, "", fmt.Errorf("the server at %s gave no token or no endpoint", api.endpoint)
+	}
+	return token, expires, endpoint, nil
+}
+
+func serviceNamed(env *Env, name string) (Service, bool) {
+	i := slices.IndexFunc(env.Services, func(s Service) bool { return s.Name == name })
+	if i < 0 {
+		return Service{}, false
+	}
+	return env.Services[i], true
+}
+
+// named calls an operation by its name.
+func (c *apiClient) named(ctx context.Context, operation string, in input) (*object, error) {
+	for _, row := range c.service.Rows {
+		if row.Name() == operation {
+			return c.call(ctx, row, in, nil)
+		}
+	}
+	return nil, fmt.Errorf("no operation %s", operation)
+}
+
+func inWords(d time.Duration) string {
+	d = d.Round(time.Minute)
+	hours, minutes := int(d.Hours()), int(d.Minutes())%60
+	plural := func(n int, unit string) string {
+		if n == 1 {
+			return "1 " + unit
+		}
+		return fmt.Sprintf("%d %ss", n, unit)
+	}
+	switch {
+	case hours == 0:
+		return plural(minutes, "minute")
+	case minutes == 0:
+		return plural(hours, "hour")
+	default:
+		return plural(hours, "hour") + " and " + plural(minutes, "minute")
+	}
+}
+
+func show(env *Env, s format.Snippet) {
+	if s.File == "" {
+		for _, argv := range s.Commands {
+			fmt.Fprintln(env.Stdout, strings.Join(argv, " "))
+		}
+		return
+	}
+	fmt.Fprintf(env.Stdout, "# %s\n%s\n", settingsPath(env, s.File), strings.TrimRight(s.Settings, "\n"))
+}
+
+// apply does what a snippet says: settings go into their file, and only a
+// snippet without one has its commands run, since the arguments of a command
+// can be read by other users of the machine.
+func apply(ctx context.Context, env *Env, s format.Snippet) error {
+	if s.File != "" {
+		path := settingsPath(env, s.File)
+		if err := mergeFile(path, s.Settings); err != nil {
+			return fmt.Errorf("write %s: %w", path, err)
+		}
+		return nil
+	}
+	for _, argv := range s.Commands {
+		cmd := exec.CommandContext(ctx, argv[0], argv[1:]...) //nolint:gosec // the words are the format's own
+		cmd.Stdout, cmd.Stderr = io.Discard, env.Stderr
+		if err := cmd.Run(); err != nil {
+			return fmt.Errorf("run %s: %w", argv[0], err) // the arguments hold the token
+		}
+	}
+	return nil
+}
+
+// settingsPath puts a home folder for ~, or what the client itself was told.
+func settingsPath(env *Env, file string) string {
+	if filepath.Base(file) == ".npmrc" {
+		for _, name := range []string{"NPM_CONFIG_USERCONFIG", "npm_config_userconfig"} {
+			if path := env.getenv(name); path != "" {
+				return path
+			}
+		}
+	}
+	if rest, ok := strings.CutPrefix(file, "~/"); ok {
+		return filepath.Join(env.Home, filepath.FromSlash(rest))
+	}
+	return file
+}

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
+	"packhouse/internal/app"
+	"packhouse/internal/config"
+)
+
+func serveCommand() command {
+	args, flags := withConfig(&struct{}{})
+	return command{
+		name: "serve", group: serverGroup, args: args, help: "Run the server.",
+		run: func(ctx context.Context, env *Env) error {
+			cfg, err := flags.load(env)
+			if err != nil {
+				return err
+			}
+			return serve(ctx, env, cfg, func(_ context.Context, a *app.App) error {
+				welcome(env, cfg, a)
+				return nil
+			})
+		},
+	}
+}
+
+type quickstartArgs struct {
+	Print bool `name:"print" help:"Print the declarative file of the model organisation and end."`
+}
+
+func quickstartCommand() command {
+	args, flags := withConfig(&quickstartArgs{})
+	return command{
+		name: "quickstart", group: serverGroup, args: args, help: "Run the server with the model organisation set up, and print what to type next.",
+		run: func(ctx context.Context, env *Env) error {
+			if own, ok := flags.own().(*quickstartArgs); ok && own.Print {
+				_, err := env.Stdout.Write(organisationFile)
+				return err
+			}
+			cfg, err := flags.load(env)
+			if err != nil {
+				return err
+			}
+			return serve(ctx, env, cfg, func(ctx context.Context, a *app.App) error { return quickstart(ctx, env, cfg, a) })
+		},
+	}
+}
+
+// serve runs a server until ctx ends. started is called once it answers.
+func serve(ctx context.Context, env *Env, cfg config.Config, started func(context.Context, *app.App) error) error {
+	a, err := app.New(ctx, cfg, app.Options{Log: env.Stderr, Version: env.Version})
+	if err != nil {
+		return err
+	}
+	run, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(run) }()
+	err = started(ctx, a)
+	if err != nil {
+		stop()
+	}
+	return errors.Join(err, <-ended, a.Close())
+}
+
+func welcome(env *Env, cfg config.Config, a *app.App) {
+	path, created := a.Credentials()
+	fmt.Fprintf(env.Stdout, "Packhouse %s serves at %s\n", env.Version, a.URL())
+	if created {
+		fmt.Fprintf(env.Stdout, "The first start made account %s and the user admin; the access key is in %s\n", cfg.Account, path)
+	}
+	fmt.Fprintf(env.Stdout, `
+Next, in another terminal:
+
+  export AWS_SHARED_CREDENTIALS_FILE=%s
+  export AWS_ENDPOINT_URL=%s
+%s
+  packhouse create-domain --domain my-domain
+  aws codeartifact list-domains --region %s
+`, quote(absolute(path)), a.URL(), pathLine(), cfg.Region)
+}
+
+func quickstart(ctx context.Context, env *Env, cfg config.Config, a *app.App) error {
+	o, err := parseOrganisation(organisationFile)
+	if err != nil {
+		return err
+	}
+	path, _ := a.Credentials()
+	api, err := adminClient(ctx, env, a, path)
+	if err != nil {
+		return err
+	}
+	made, err := o.apply(ctx, api)
+	if err != nil {
+		return fmt.Errorf("set up the model organisation: %w", err)
+	}
+	state := "is there already"
+	if made > 0 {
+		state = "is set up"
+	}
+	fmt.Fprintf(env.Stdout, "Packhouse %s serves at %s\nThe model organisation, domain %s, %s:\n\n", env.Version, a.URL(), o.Domain, state)
+	for _, r := range o.Repositories {
+		from := strings.Join(r.Upstreams, ", ")
+		if r.ExternalConnection != "" {
+			from = r.ExternalConnection
+		}
+		if from == "" {
+			fmt.Fprintf(env.Stdout, "  %s\n", r.Name)
+			continue
+		}
+		fmt.Fprintf(env.Stdout, "  %-16s <- %s\n", r.Name, from)
+	}
+	if o.declaresRetention() {
+		fmt.Fprintln(env.Stdout, "\nThe file's retention rules take effect with a later release; nothing is deleted by itself now.")
+	}
+	fmt.Fprintf(env.Stdout, `
+Next, in another terminal (the administrator's key is in %[1]s):
+
+  export AWS_SHARED_CREDENTIALS_FILE=%[2]s
+  export AWS_ENDPOINT_URL=%[3]s
+%[4]s
+  packhouse login --tool npm --domain %[5]s --repository frontend-app
+  npm install express        # frontend-app -> npm-internal -> npm-public -> public:npmjs
+
+  packhouse login --tool npm --domain %[5]s --repository npm-internal
+  npm publish                # at once visible through frontend-app
+
+  aws codeartifact list-repositories --region %[6]s
+`, path, quote(absolute(path)), a.URL(), pathLine(), o.Domain, cfg.Region)
+	return nil
+}
+
+// adminClient calls the API as the administrator whose key the first start left.
+func adminClient(ctx context.Context, env *Env, a *app.App, credentials string) (*apiClient, error) {
+	profile, err := awsconfig.LoadSharedConfigProfile(ctx, "default", func(o *awsconfig.LoadSharedConfigOptions) {
+		o.CredentialsFiles, o.ConfigFiles = []string{credentials}, []string{}
+	})
+	if err != nil {
+		return nil, fmt.Errorf("the administrator's key is needed to set things up: read %s: %w", credentials, err)
+	}
+	service, ok := serviceNamed(env, "codeartifact")
+	if !ok {
+		return nil, errors.New("this build has no codeartifact operations")
+	}
+	return newAPIClient(env, service, a.LocalURL(), a.Region(), profile.Credentials)
+}
+
+// absolute makes a path that holds in another folder.
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// pathLine is what to type so that "packhouse" is found; empty when it is.
+// "go run" deletes the program it has built, so one is built that stays.
+func pathLine() string {
+	program, err := os.Executable()
+	if err != nil {
+		return ""
+	}
+	if strings.Contains(program, "go-build") {
+		folder, err := os.Getwd()
+		if err != nil {
+			return ""
+		}
+		bin := quote(filepath.Join(folder, "bin"))
+		return "  go -C " + quote(folder) + " build -o bin/ ./cmd/packhouse && export PATH=" + bin + ":$PATH\n"
+	}
+	if found, err := exec.LookPath("packhouse"); err == nil && found == program {
+		return ""
+	}
+	return "  export PATH=" + quote(filepath.Dir(program)) + ":$PATH\n"
+}
+
+// quote makes one word of a shell.
+func quote(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-:=+,@%", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
