@@ -1,0 +1,15 @@
+// Package all is the list of package formats the house speaks. A new format is
+// one line here.
+package all
+
+import (
+	"packhouse/internal/format"
+	"packhouse/internal/format/npm"
+)
+
+// Formats gives every format, in the API's order.
+func Formats() []format.Format {
+	return []format.Format{
+		npm.New(),
+	}
+}

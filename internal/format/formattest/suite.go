@@ -1,0 +1,452 @@
+package formattest
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"packhouse/internal/artifact"
+	"packhouse/internal/format"
+	"packhouse/internal/upstream/upstreamtest"
+)
+
+// Version is one version the suite handles.
+type Version struct{ Name, Number string }
+
+// Driver is what the suite must know of a format. The functions speak for a
+// client of it; none of them makes a request.
+type Driver struct {
+	Format format.Format
+	// Names are names of two packages the suite may make versions of.
+	Names [2]string
+	// Numbers are three version numbers, lowest first.
+	Numbers [3]string
+	// Coordinates are those of a name.
+	Coordinates func(name string) artifact.Coordinates
+	// Outside starts a public registry that has versions.
+	Outside func(t *testing.T, versions ...Version) *upstreamtest.Registry
+	// OutsideList and OutsideFile are the patterns (see upstreamtest) of a
+	// package's document and of its files there.
+	OutsideList, OutsideFile func(name string) string
+	// OutsideBytes is the file of v as the public registry has it.
+	OutsideBytes func(r *upstreamtest.Registry, v Version) []byte
+
+	// Publish are the requests that publish v with a file that Bytes gives.
+	Publish func(v Version) []Call
+	Bytes   func(v Version) []byte
+	// List asks for the versions of a package, Listed reads the answer.
+	List   func(name string) Call
+	Listed func(body []byte) ([]string, error)
+	// File asks for the file of v.
+	File func(v Version) Call
+	// Bad are requests with names, versions or files that no server should
+	// take: traversal, escaped slashes, control characters.
+	Bad []Call
+}
+
+// Run holds a format to what every format must do.
+func Run(t *testing.T, d Driver) {
+	t.Helper()
+	t.Run("Rules", func(t *testing.T) { rules(t, d) })
+	for name, test := range map[string]func(*testing.T, suite){
+		"PublishListFetch":        publishListFetch,
+		"RepublishConflicts":      republishConflicts,
+		"UpstreamsInOrder":        upstreamsInOrder,
+		"OutsideThroughUpstreams": outsideThroughUpstreams,
+		"RetainedSurvivesOutage":  retainedSurvivesOutage,
+		"PublishedHidesOutside":   publishedHidesOutside,
+		"OriginBlocksPublish":     originBlocksPublish,
+		"StatusDecides":           statusDecides,
+		"Conditional":             conditional,
+		"Ranges":                  ranges,
+		"Head":                    head,
+		"Strangers":               strangers,
+		"Unknown":                 unknown,
+		"BadAddresses":            badAddresses,
+		"OutsideFails":            outsideFails,
+		"OutsideLies":             outsideLies,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, open(t, d))
+		})
+	}
+}
+
+// suite is a house with the layout of section 7: app looks into internal, then
+// into public, which has the external connection.
+type suite struct {
+	Driver
+	*House
+	outside *upstreamtest.Registry
+	one     Version // outside and, when published, inside
+	two     Version // the next version of the same package
+	other   Version // of a package that is outside only
+}
+
+func open(t *testing.T, d Driver) suite {
+	t.Helper()
+	s := suite{Driver: d}
+	s.one, s.two, s.other = Version{d.Names[0], d.Numbers[0]}, Version{d.Names[0], d.Numbers[1]}, Version{d.Names[1], d.Numbers[0]}
+	s.outside = d.Outside(t, s.other, Version{d.Names[1], d.Numbers[1]})
+	s.House = NewHouse(t, d.Format, Options{Outside: s.outside.URL, HeaderTimeout: 300 * time.Millisecond})
+	s.Repository("internal")
+	s.Repository("public", Connection)
+	s.Repository("app", "internal", "public")
+	return s
+}
+
+func (s suite) publish(t *testing.T, repo string, v Version) {
+	t.Helper()
+	for _, c := range s.Publish(v) {
+		if a := s.Do(Admin, repo, c); a.Status/100 != 2 {
+			t.Fatalf("publish %v to %s: %d %s", v, repo, a.Status, a.Body)
+		}
+	}
+}
+
+func (s suite) wantListed(t *testing.T, repo, name string, want ...string) {
+	t.Helper()
+	a := s.Do(Admin, repo, s.List(name))
+	if len(want) == 0 && a.Status == http.StatusNotFound {
+		return
+	}
+	if a.Status != http.StatusOK {
+		t.Errorf("list %s in %s: %d %s", name, repo, a.Status, a.Body)
+		return
+	}
+	got, err := s.Listed(a.Body)
+	if err != nil {
+		t.Errorf("list %s in %s: %v", name, repo, err)
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("list %s in %s (-want +got):\n%s", name, repo, diff)
+	}
+}
+
+func (s suite) wantFile(t *testing.T, repo string, v Version, want []byte) {
+	t.Helper()
+	a := s.Do(Admin, repo, s.File(v))
+	if a.Status != http.StatusOK || a.Broken {
+		t.Errorf("fetch %v from %s: %d %s", v, repo, a.Status, a.Body)
+		return
+	}
+	if string(a.Body) != string(want) {
+		t.Errorf("fetch %v from %s: %d other bytes than the %d published", v, repo, len(a.Body), len(want))
+	}
+}
+
+func (s suite) wantStatus(t *testing.T, user, repo string, c Call, want ...int) Answer {
+	t.Helper()
+	a := s.Do(user, repo, c)
+	if !slices.Contains(want, a.Status) {
+		t.Errorf("%s %s in %s: %d %s, want %d", c.Method, c.Path, repo, a.Status, a.Body, want)
+	}
+	return a
+}
+
+func rules(t *testing.T, d Driver) {
+	t.Helper()
+	f := d.Format
+	if !slices.Contains(artifact.Formats(), f.Name()) {
+		t.Errorf("name %q is no format of the API", f.Name())
+	}
+	for _, name := range d.Names {
+		c := d.Coordinates(name)
+		once, err := f.Normalize(c)
+		if err != nil {
+			t.Errorf("normalize %v: %v", c, err)
+		}
+		if twice, err := f.Normalize(once); err != nil || twice != once {
+			t.Errorf("normalize %v twice: %v, %v", once, twice, err)
+		}
+	}
+	for _, name := range []string{"", ".", "..", "../x", "a/../b", "a\\b", "a\x00b", "a b", strings.Repeat("a", 256)} {
+		c := d.Coordinates(d.Names[0])
+		c.Name = name
+		if _, err := f.Normalize(c); err == nil {
+			t.Errorf("normalize takes the name %q", name)
+		}
+	}
+	for i, a := range d.Numbers {
+		for j, b := range d.Numbers {
+			if got := f.Compare(a, b); (got < 0) != (i < j) || (got > 0) != (i > j) {
+				t.Errorf("compare %s and %s: %d", a, b, got)
+			}
+		}
+	}
+	for _, bad := range []string{"", "junk", "-", "1", "9999999999999999999999.0.0", "1.0.0-\x00", "\xff"} {
+		for _, other := range append(d.Numbers[:], bad) {
+			if x, y := f.Compare(bad, other), f.Compare(other, bad); (x < 0) != (y > 0) || (x > 0) != (y < 0) {
+				t.Errorf("compare %q and %q: %d, and %d the other way round", bad, other, x, y)
+			}
+		}
+	}
+	snippets := f.Setup(format.Target{Endpoint: "http://house.test/there/", Token: "the-token"})
+	if len(snippets) == 0 {
+		t.Error("no client can be set up")
+	}
+	for _, s := range snippets {
+		all := s.Settings
+		for _, argv := range s.Commands {
+			all += strings.Join(argv, " ")
+		}
+		if s.Tool == "" || !strings.Contains(all, "house.test/there/") || !strings.Contains(all, "the-token") || (s.File == "") != (s.Settings == "") {
+			t.Errorf("snippet of %q lacks the endpoint, the token or the file: %+v", s.Tool, s)
+		}
+	}
+}
+
+func publishListFetch(t *testing.T, s suite) {
+	t.Helper()
+	s.publish(t, "internal", s.one)
+	s.publish(t, "internal", s.two)
+	s.wantListed(t, "internal", s.one.Name, s.one.Number, s.two.Number)
+	s.wantFile(t, "internal", s.one, s.Bytes(s.one))
+	s.wantFile(t, "internal", s.two, s.Bytes(s.two))
+	s.wantListed(t, "public", s.one.Name)
+	for _, operation := range s.Operations() {
+		if operation == "" {
+			t.Error("a request has no operation")
+		}
+	}
+}
+
+func republishConflicts(t *testing.T, s suite) {
+	t.Helper()
+	s.publish(t, "internal", s.one)
+	before := s.Do(Admin, "internal", s.List(s.one.Name))
+	var last Answer
+	for _, c := range s.Publish(s.one) {
+		if last = s.Do(Admin, "internal", c); last.Status/100 != 2 {
+			break
+		}
+	}
+	if last.Status != http.StatusConflict {
+		t.Errorf("publishing again: %d %s, want 409", last.Status, last.Body)
+	}
+	after := s.Do(Admin, "internal", s.List(s.one.Name))
+	if diff := cmp.Diff(string(before.Body), string(after.Body)); diff != "" {
+		t.Errorf("a refused publish changed the list (-before +after):\n%s", diff)
+	}
+	s.wantFile(t, "internal", s.one, s.Bytes(s.one))
+}
+
+func upstreamsInOrder(t *testing.T, s suite) {
+	t.Helper()
+	s.Repository("top", "app")
+	s.publish(t, "internal", s.one)
+	for _, repo := range []string{"app", "top"} {
+		s.wantListed(t, repo, s.one.Name, s.one.Number)
+		s.wantFile(t, repo, s.one, s.Bytes(s.one))
+	}
+	s.publish(t, "internal", s.two)
+	s.wantListed(t, "top", s.one.Name, s.one.Number, s.two.Number)
+}
+
+func outsideThroughUpstreams(t *testing.T, s suite) {
+	t.Helper()
+	s.Repository("top", "app")
+	want := s.OutsideBytes(s.outside, s.other)
+	for _, repo := range []string{"top", "app", "public"} {
+		s.wantListed(t, repo, s.other.Name, s.Numbers[0], s.Numbers[1])
+		s.wantFile(t, repo, s.other, want)
+	}
+	if n := s.outside.Count(s.OutsideFile(s.other.Name)); n != 1 {
+		t.Errorf("the file was fetched %d times from outside", n)
+	}
+	if n := s.outside.Count(s.OutsideList(s.other.Name)); n != 1 {
+		t.Errorf("the document was fetched %d times from outside", n)
+	}
+	for _, c := range s.Publish(s.other) {
+		a := s.Do(Admin, "public", c)
+		if a.Status == http.StatusForbidden || a.Status == http.StatusConflict {
+			return
+		}
+	}
+	t.Error("a version that came from outside could be published over")
+}
+
+func retainedSurvivesOutage(t *testing.T, s suite) {
+	t.Helper()
+	want := s.OutsideBytes(s.outside, s.other)
+	s.wantFile(t, "app", s.other, want)
+	s.outside.Stop()
+	s.wantFile(t, "app", s.other, want)
+	s.wantListed(t, "app", s.other.Name, s.Numbers[0], s.Numbers[1])
+	gone := s.Do(Admin, "app", s.File(Version{s.other.Name, s.Numbers[1]}))
+	if gone.Status/100 != 5 && !gone.Broken {
+		t.Errorf("a version nobody has while the outside is down: %d, want 5xx", gone.Status)
+	}
+}
+
+// publishedHidesOutside is the guard against dependency confusion.
+func publishedHidesOutside(t *testing.T, s suite) {
+	t.Helper()
+	inside := Version{s.other.Name, s.Numbers[2]}
+	s.publish(t, "internal", inside)
+	s.wantListed(t, "app", inside.Name, inside.Number)
+	s.wantStatus(t, Admin, "app", s.File(s.other), http.StatusNotFound)
+	if n := s.outside.Count(s.OutsideList(inside.Name)); n != 0 {
+		t.Errorf("the outside was asked %d times for a name that is in use inside", n)
+	}
+}
+
+func originBlocksPublish(t *testing.T, s suite) {
+	t.Helper()
+	s.Restrict("internal", s.Coordinates(s.one.Name), artifact.Restrictions{Publish: artifact.Block, Upstream: artifact.Allow})
+	s.wantStatus(t, Admin, "internal", s.Publish(s.one)[0], http.StatusForbidden)
+	s.wantListed(t, "internal", s.one.Name)
+}
+
+func statusDecides(t *testing.T, s suite) {
+	t.Helper()
+	s.publish(t, "internal", s.one)
+	s.publish(t, "internal", s.two)
+	c := s.Coordinates(s.one.Name)
+	s.SetStatus("internal", c, s.two.Number, artifact.Archived)
+	s.wantListed(t, "app", s.one.Name, s.one.Number)
+	s.wantStatus(t, Admin, "app", s.File(s.two), http.StatusNotFound)
+	s.SetStatus("internal", c, s.two.Number, artifact.Unlisted)
+	s.wantFile(t, "app", s.two, s.Bytes(s.two))
+}
+
+func conditional(t *testing.T, s suite) {
+	t.Helper()
+	s.publish(t, "internal", s.one)
+	for _, c := range []Call{s.List(s.one.Name), s.File(s.one)} {
+		a := s.wantStatus(t, Admin, "internal", c, http.StatusOK)
+		tag := a.Header.Get("ETag")
+		if tag == "" || strings.HasPrefix(tag, "W/") {
+			t.Errorf("%s: ETag %q is not a strong one", c.Path, tag)
+		}
+		c.Header = c.Header.Clone()
+		if c.Header == nil {
+			c.Header = http.Header{}
+		}
+		c.Header.Set("If-None-Match", tag)
+		if a := s.wantStatus(t, Admin, "internal", c, http.StatusNotModified); len(a.Body) > 0 {
+			t.Errorf("%s: a 304 has a body", c.Path)
+		}
+	}
+	list := s.List(s.one.Name)
+	first := s.Do(Admin, "internal", list)
+	s.publish(t, "internal", s.two)
+	if second := s.Do(Admin, "internal", list); second.Header.Get("ETag") == first.Header.Get("ETag") {
+		t.Error("the list changed and its ETag did not")
+	}
+}
+
+func ranges(t *testing.T, s suite) {
+	t.Helper()
+	s.publish(t, "internal", s.one)
+	want := s.Bytes(s.one)
+	c := s.File(s.one)
+	c.Header = http.Header{"Range": {"bytes=2-5"}}
+	if a := s.wantStatus(t, Admin, "internal", c, http.StatusPartialContent); string(a.Body) != string(want[2:6]) {
+		t.Errorf("bytes 2 to 5 are %q, want %q", a.Body, want[2:6])
+	}
+	c.Header = http.Header{"Range": {"bytes=99999999-"}}
+	s.wantStatus(t, Admin, "internal", c, http.StatusRequestedRangeNotSatisfiable)
+}
+
+func head(t *testing.T, s suite) {
+	t.Helper()
+	s.publish(t, "internal", s.one)
+	for _, c := range []Call{s.List(s.one.Name), s.File(s.one)} {
+		full := s.Do(Admin, "internal", c)
+		c.Method = http.MethodHead
+		a := s.wantStatus(t, Admin, "internal", c, http.StatusOK)
+		for _, name := range []string{"Content-Type", "Content-Length", "Etag"} {
+			if a.Header.Get(name) != full.Header.Get(name) {
+				t.Errorf("HEAD %s: %s is %q, of GET it is %q", c.Path, name, a.Header.Get(name), full.Header.Get(name))
+			}
+		}
+	}
+}
+
+func strangers(t *testing.T, s suite) {
+	t.Helper()
+	s.publish(t, "internal", s.one)
+	s.User("eve")
+	s.User("reader", "codeartifact:ReadFromRepository")
+	for _, c := range append(s.Publish(s.two), s.List(s.one.Name), s.File(s.one), s.List("no-such-package")) {
+		a := s.wantStatus(t, Nobody, "internal", c, http.StatusUnauthorized)
+		if !slices.ContainsFunc(a.Header.Values("WWW-Authenticate"), func(v string) bool { return strings.HasPrefix(v, "Basic ") }) {
+			t.Errorf("%s: a 401 without a Basic challenge: %q", c.Path, a.Header.Values("WWW-Authenticate"))
+		}
+		s.wantStatus(t, "eve", "internal", c, http.StatusForbidden)
+	}
+	s.wantStatus(t, "reader", "internal", s.List(s.one.Name), http.StatusOK)
+	s.wantStatus(t, "reader", "internal", s.File(s.one), http.StatusOK)
+	s.wantStatus(t, "reader", "internal", s.Publish(s.two)[0], http.StatusForbidden)
+	s.wantListed(t, "internal", s.one.Name, s.one.Number)
+}
+
+func unknown(t *testing.T, s suite) {
+	t.Helper()
+	for _, c := range []Call{s.List(s.one.Name), s.File(s.one), s.File(Version{s.other.Name, s.Numbers[2]})} {
+		s.wantStatus(t, Admin, "app", c, http.StatusNotFound)
+	}
+	s.wantStatus(t, Admin, "no-such-repository", s.List(s.one.Name), http.StatusNotFound)
+	c := s.List(s.one.Name)
+	for range 3 {
+		s.Do(Admin, "app", c)
+	}
+	if n := s.outside.Count(s.OutsideList(s.one.Name)); n != 1 {
+		t.Errorf("an unknown name was asked for %d times outside", n)
+	}
+}
+
+func badAddresses(t *testing.T, s suite) {
+	t.Helper()
+	for _, c := range s.Bad {
+		s.wantStatus(t, Admin, "app", c, http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed)
+	}
+	if got := s.outside.Requests(); len(got) > 0 {
+		t.Errorf("bad addresses reached the outside: %v", got)
+	}
+}
+
+func outsideFails(t *testing.T, s suite) {
+	t.Helper()
+	for name, f := range map[string]upstreamtest.Fault{
+		"500":       {Status: http.StatusInternalServerError},
+		"403":       {Status: http.StatusForbidden},
+		"429":       {Status: http.StatusTooManyRequests},
+		"hangs":     {Hang: true},
+		"truncated": {Truncate: true},
+		"html":      {HTML: true},
+		"garbage":   {Body: []byte("\x00\x01garbage")},
+		"private":   {Redirect: "http://127.0.0.1:9/*"},
+	} {
+		s.outside.Fail(s.OutsideList(s.other.Name), f)
+		a := s.wantStatus(t, Admin, "app", s.List(s.other.Name), http.StatusBadGateway, http.StatusGatewayTimeout)
+		if strings.Contains(string(a.Body), "127.0.0.1:9/") {
+			t.Errorf("%s: the answer tells where the remote led: %s", name, a.Body)
+		}
+		s.outside.Heal()
+	}
+}
+
+func outsideLies(t *testing.T, s suite) {
+	t.Helper()
+	want := s.OutsideBytes(s.outside, s.other)
+	for name, f := range map[string]upstreamtest.Fault{
+		"corrupt":   {Corrupt: true},
+		"truncated": {Truncate: true},
+		"500":       {Status: http.StatusInternalServerError},
+	} {
+		s.outside.Fail(s.OutsideFile(s.other.Name), f)
+		if a := s.Do(Admin, "app", s.File(s.other)); !a.Broken && a.Status/100 != 5 {
+			t.Errorf("%s: a file that is not what was promised came through: %d, %d bytes", name, a.Status, len(a.Body))
+		}
+		s.outside.Heal()
+	}
+	s.wantFile(t, "app", s.other, want)
+}
