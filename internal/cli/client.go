@@ -36,12 +36,18 @@ const (
 // apiClient calls one service.
 type apiClient struct {
 	service     Service
-	http        *http.Client
+	http        doer
 	endpoint    *url.URL
 	region      string
 	credentials aws.Credentials
 	agent       string
 	now         func() time.Time
+}
+
+// doer is what sends requests: the AWS SDK's client, which knows AWS_CA_BUNDLE,
+// or a plain one.
+type doer interface {
+	Do(req *http.Request) (*http.Response, error)
 }
 
 // callError is a failed call, in the words of the AWS CLI.
@@ -79,7 +85,11 @@ func dial(ctx context.Context, env *Env, flags clientFlags, s Service) (*apiClie
 	if region == "" {
 		region = defaultRegion
 	}
-	return newAPIClient(env, s, endpointOf(ctx, cfg, flags, s), region, found)
+	c, err := newAPIClient(env, s, endpointOf(ctx, cfg, flags, s), region, found)
+	if err == nil && env.HTTP == nil && cfg.HTTPClient != nil {
+		c.http = cfg.HTTPClient
+	}
+	return c, err
 }
 
 func newAPIClient(env *Env, s Service, endpoint, region string, key aws.Credentials) (*apiClient, error) {
