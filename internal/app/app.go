@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"time"
 
@@ -32,6 +33,7 @@ import (
 	"packhouse/internal/dataplane"
 	"packhouse/internal/format/all"
 	"packhouse/internal/identity"
+	"packhouse/internal/lane"
 	"packhouse/internal/ops"
 	"packhouse/internal/outbound"
 	"packhouse/internal/registry"
@@ -77,6 +79,25 @@ type server struct {
 	name     string
 	http     *http.Server
 	listener net.Listener
+	loop     loop // http, or what stands before it
+}
+
+// loop serves the connections of a listener.
+type loop interface {
+	Shutdown(ctx context.Context) error
+	Close() error
+}
+
+// serve answers until Shutdown or Close. Plain reads, nearly everything a
+// package server is asked, are answered in a lane of their own; over TLS,
+// which brings HTTP/2, net/http does all.
+func (s server) serve() error {
+	switch l := s.loop.(type) {
+	case *lane.Server:
+		return l.Serve(s.listener)
+	default:
+		return s.http.ServeTLS(s.listener, "", "")
+	}
 }
 
 const (
@@ -313,6 +334,10 @@ func (a *App) listenOn(ctx context.Context, name, address string, handler http.H
 		}
 		s.http.TLSConfig = &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12}
 	}
+	s.loop = s.http
+	if s.http.TLSConfig == nil {
+		s.loop = &lane.Server{Rest: s.http, Log: a.log}
+	}
 	a.servers = append(a.servers, s)
 	return nil
 }
@@ -368,11 +393,7 @@ func (a *App) Run(ctx context.Context) error {
 	ended := make(chan error, len(a.servers))
 	for _, s := range a.servers {
 		go func() {
-			if s.http.TLSConfig != nil {
-				ended <- s.http.ServeTLS(s.listener, "", "")
-				return
-			}
-			ended <- s.http.Serve(s.listener)
+			ended <- s.serve()
 		}()
 	}
 	a.log.Info("serving", slog.String("address", a.Addr()), slog.String("version", a.version), slog.String("data", a.cfg.Data))
@@ -390,9 +411,9 @@ func (a *App) Run(ctx context.Context) error {
 	var group sync.WaitGroup
 	for _, s := range a.servers {
 		group.Go(func() {
-			if err := s.http.Shutdown(deadline); err != nil {
+			if err := s.loop.Shutdown(deadline); err != nil {
 				a.log.Warn("requests were cut off", slog.String("listener", s.name), slog.Any("error", err))
-				_ = s.http.Close() // nothing is left to tell
+				_ = s.loop.Close() // nothing is left to tell
 			}
 		})
 	}
@@ -413,8 +434,8 @@ func (a *App) Run(ctx context.Context) error {
 // Close gives everything back. Run must have returned.
 func (a *App) Close() error {
 	var errs []error
-	for i := len(a.closers) - 1; i >= 0; i-- {
-		errs = append(errs, a.closers[i]())
+	for _, give := range slices.Backward(a.closers) {
+		errs = append(errs, give())
 	}
 	a.closers = nil
 	return errors.Join(errs...)

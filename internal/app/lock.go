@@ -69,7 +69,7 @@ func FindRunning(data string) (r Running, ok bool, err error) {
 		return Running{}, false, err
 	}
 	if f, err = os.Open(path); err != nil {
-		return Running{}, true, nil //nolint:nilerr // it runs, though it does not say how
+		return Running{}, true, nil // it runs, though it does not say how
 	}
 	defer f.Close()
 	return readRunning(f), true, nil

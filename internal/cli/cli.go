@@ -218,7 +218,7 @@ func (f configFlags) own() any { return f.value.Field(0).Addr().Interface() }
 // load reads the configuration a command was given.
 func (f configFlags) load(env *Env) (config.Config, error) {
 	s := config.Sources{Env: env.LookupEnv, Flags: map[string][]string{}}
-	if file, _ := f.value.Field(1).Interface().(*string); file != nil {
+	if file, _ := reflect.TypeAssert[*string](f.value.Field(1)); file != nil {
 		s.File = *file
 	}
 	for i, k := range f.keys {

@@ -10,5 +10,5 @@ func freeSpace(folder string) (bytes uint64, known bool) {
 	if err := unix.Statfs(folder, &s); err != nil {
 		return 0, false
 	}
-	return uint64(s.Bavail) * uint64(s.Bsize), true //nolint:gosec,unconvert // the types differ between systems
+	return uint64(s.Bavail) * uint64(s.Bsize), true //nolint:unconvert // the types differ between systems
 }

@@ -275,12 +275,12 @@ func (d *doctor) server(ctx context.Context) {
 			d.add(name, statusNote, d.running.String()+" uses the data folder and does not listen yet", "")
 			return
 		}
-		resp, err := d.ask(ctx, http.MethodGet, d.running.URL+"/readyz")
+		got, err := d.ask(ctx, http.MethodGet, d.running.URL+"/readyz")
 		switch {
 		case err != nil:
 			d.add(name, statusFail, fmt.Sprintf("%s does not answer: %v", d.running, err), "look into its log")
-		case resp.StatusCode != http.StatusOK:
-			d.add(name, statusFail, fmt.Sprintf("%s is not ready (%s)", d.running, resp.Status), "look into its log")
+		case got.code != http.StatusOK:
+			d.add(name, statusFail, fmt.Sprintf("%s is not ready (%s)", d.running, got.status), "look into its log")
 		default:
 			d.add(name, statusOK, d.running.String()+" is ready", "")
 		}
@@ -292,34 +292,41 @@ func (d *doctor) server(ctx context.Context) {
 		d.add(name, statusOK, "no server runs on this data folder; "+d.cfg.Listen+" is free", "")
 		return
 	}
-	if resp, asked := d.ask(ctx, http.MethodGet, "http://"+d.cfg.Listen+"/healthz"); asked == nil && resp.StatusCode == http.StatusOK {
+	if got, asked := d.ask(ctx, http.MethodGet, "http://"+d.cfg.Listen+"/healthz"); asked == nil && got.code == http.StatusOK {
 		d.add(name, statusNote, "a packhouse server of another data folder is at "+d.cfg.Listen, "--data names the folder to check")
 		return
 	}
 	d.add(name, statusFail, err.Error(), "another program is there; choose another address with --listen")
 }
 
-// ask sends a request with a short time-out and notes the clock of whoever
-// answers. The body is not read.
-func (d *doctor) ask(ctx context.Context, method, address string) (*http.Response, error) {
+// reply is what matters of an answer; date is zero when it had none.
+type reply struct {
+	code   int
+	status string
+	date   time.Time
+}
+
+// ask sends a request with a short time-out. The body is not read.
+func (d *doctor) ask(ctx context.Context, method, address string) (reply, error) {
 	ctx, cancel := context.WithTimeout(ctx, remotePatient)
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, method, address, nil)
 	if err != nil {
-		return nil, err
+		return reply{}, err
 	}
 	req.Header.Set("User-Agent", "packhouse/"+d.env.Version)
 	resp, err := d.env.client().Do(req)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, fmt.Errorf("no answer within %v", remotePatient)
+			return reply{}, fmt.Errorf("no answer within %v", remotePatient)
 		}
 		if e, ok := errors.AsType[*url.Error](err); ok {
 			err = e.Err
 		}
-		return nil, err
+		return reply{}, err
 	}
-	return resp, resp.Body.Close()
+	date, _ := http.ParseTime(resp.Header.Get("Date")) // zero when it says nothing of use
+	return reply{resp.StatusCode, resp.Status, date}, resp.Body.Close()
 }
 
 // connections asks every outside registry of a format that is served.
@@ -363,7 +370,7 @@ func (d *doctor) connections(ctx context.Context) {
 // reach on purpose: what is stored is served all the same.
 func (d *doctor) connection(ctx context.Context, c artifact.Connection, given bool) (finding, time.Time) {
 	f := finding{Name: c.Name, Status: statusOK}
-	resp, err := d.ask(ctx, http.MethodHead, c.URL)
+	got, err := d.ask(ctx, http.MethodHead, c.URL)
 	if err != nil {
 		f.Status, f.Detail = statusNote, fmt.Sprintf("%s cannot be reached: %v", c.URL, err)
 		f.Advice = "packages that are not stored yet cannot be fetched; check name service, firewall and HTTPS_PROXY, or point the connection at a mirror: --connection " + c.Name + "=URL"
@@ -372,15 +379,11 @@ func (d *doctor) connection(ctx context.Context, c artifact.Connection, given bo
 		}
 		return f, time.Time{}
 	}
-	date, err := http.ParseTime(resp.Header.Get("Date"))
-	if err != nil {
-		date = time.Time{}
-	}
-	f.Detail = fmt.Sprintf("%s answers (%s)", c.URL, resp.Status)
-	if resp.StatusCode >= http.StatusInternalServerError {
+	f.Detail = fmt.Sprintf("%s answers (%s)", c.URL, got.status)
+	if got.code >= http.StatusInternalServerError {
 		f.Status, f.Advice = statusNote, "it may heal by itself"
 	}
-	return f, date
+	return f, got.date
 }
 
 // clock compares ours with those of whoever answered: signatures of requests

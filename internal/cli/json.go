@@ -81,7 +81,7 @@ func decodeValue(d *json.Decoder) (any, error) {
 			if err != nil {
 				return nil, err
 			}
-			o.set(key.(string), v) //nolint:forcetypeassert,errcheck // a member's name is a string
+			o.set(key.(string), v) // a name is a string
 		}
 		_, err := d.Token()
 		return o, err
@@ -125,15 +125,8 @@ func datedValue(v any, t reflect.Type) any {
 	switch v := v.(type) {
 	case *object:
 		for key, held := range v.values {
-			switch t.Kind() {
-			case reflect.Map:
-				v.values[key] = datedValue(held, t.Elem())
-			case reflect.Struct:
-				for i := range t.NumField() {
-					if name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ","); name == key {
-						v.values[key] = datedValue(held, t.Field(i).Type)
-					}
-				}
+			if member := memberType(t, key); member != nil {
+				v.values[key] = datedValue(held, member)
 			}
 		}
 	case []any:
@@ -144,6 +137,21 @@ func datedValue(v any, t reflect.Type) any {
 		}
 	}
 	return v
+}
+
+// memberType is the type of a member of an object, nil when nothing is known of it.
+func memberType(t reflect.Type, key string) reflect.Type {
+	if t.Kind() == reflect.Map {
+		return t.Elem()
+	}
+	if t.Kind() == reflect.Struct {
+		for f := range t.Fields() {
+			if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); name == key {
+				return f.Type
+			}
+		}
+	}
+	return nil
 }
 
 // isoTime is the time as the AWS CLI prints it: microseconds only when there

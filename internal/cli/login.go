@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -138,10 +139,7 @@ func (a *loginArgs) fetch(ctx context.Context, env *Env, f artifact.Format) (tok
 	if a.DomainOwner != nil {
 		in["DomainOwner"] = *a.DomainOwner
 	}
-	forToken := input{}
-	for k, v := range in {
-		forToken[k] = v
-	}
+	forToken := maps.Clone(in)
 	if a.DurationSeconds != nil {
 		forToken["DurationSeconds"] = *a.DurationSeconds
 	}

@@ -174,7 +174,7 @@ type input map[string]any
 // input reads the command line. A stream is given back open.
 func (o *operation) input(env *Env) (input, *os.File, error) {
 	in := input{}
-	if text, _ := o.args.Field(argInput).Interface().(*string); text != nil {
+	if text, _ := reflect.TypeAssert[*string](o.args.Field(argInput)); text != nil {
 		if err := o.inputJSON(in, *text); err != nil {
 			return nil, nil, err
 		}

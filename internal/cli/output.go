@@ -278,10 +278,11 @@ func table(b *strings.Builder, title string, head []string, rows [][]string) {
 			width[i] = max(width[i], len([]rune(cell)))
 		}
 	}
-	rule := "+"
-	for _, n := range width {
-		rule += strings.Repeat("-", n+2) + "+"
+	dashes := make([]string, len(width))
+	for i, n := range width {
+		dashes[i] = strings.Repeat("-", n+2)
 	}
+	rule := "+" + strings.Join(dashes, "+") + "+"
 	if title != "" {
 		b.WriteString(title + "\n")
 	}

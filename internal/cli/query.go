@@ -98,10 +98,10 @@ func xmlValue(n xmlNode, t reflect.Type) any {
 		return o
 	case t.Kind() == reflect.Struct:
 		o := &object{}
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		for f := range t.Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if member, ok := n.child(upperFirst(name)); ok {
-				o.set(upperFirst(name), xmlValue(member, t.Field(i).Type))
+				o.set(upperFirst(name), xmlValue(member, f.Type))
 			}
 		}
 		return o

@@ -45,11 +45,11 @@ func TestMergeYAML(t *testing.T) {
 
 func TestMergeFile_PrivateAndThroughLinks(t *testing.T) {
 	dir := t.TempDir()
-	real, link := filepath.Join(dir, "real"), filepath.Join(dir, ".npmrc")
-	if err := os.WriteFile(real, []byte("a=1\n"), 0o644); err != nil {
+	target, link := filepath.Join(dir, "real"), filepath.Join(dir, ".npmrc")
+	if err := os.WriteFile(target, []byte("a=1\n"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink(real, link); err != nil {
+	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
 	if err := mergeFile(link, "b=2"); err != nil {
@@ -59,10 +59,10 @@ func TestMergeFile_PrivateAndThroughLinks(t *testing.T) {
 	if err != nil || info.Mode()&os.ModeSymlink == 0 {
 		t.Errorf("the link is gone: %v", err)
 	}
-	if info, err = os.Stat(real); err != nil || info.Mode().Perm() != 0o600 {
+	if info, err = os.Stat(target); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	if got, err := os.ReadFile(real); err != nil || string(got) != "a=1\nb=2\n" {
+	if got, err := os.ReadFile(target); err != nil || string(got) != "a=1\nb=2\n" {
 		t.Errorf("%q, %v", got, err)
 	}
 }

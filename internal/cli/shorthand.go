@@ -164,10 +164,7 @@ func (p *shorthand) object(t reflect.Type, braces bool) (any, error) {
 		t = t.Elem()
 	}
 	object := map[string]any{}
-	for {
-		if braces && p.peek() == '}' {
-			break
-		}
+	for !braces || p.peek() != '}' {
 		key, err := p.key()
 		if err != nil {
 			return nil, err
@@ -213,10 +210,10 @@ func (p *shorthand) member(t reflect.Type, key string) (reflect.Type, error) {
 		return t.Elem(), nil
 	case reflect.Struct:
 		var names []string
-		for i := range t.NumField() {
-			name, _, _ := strings.Cut(t.Field(i).Tag.Get("json"), ",")
+		for f := range t.Fields() {
+			name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
 			if name == key {
-				return t.Field(i).Type, nil
+				return f.Type, nil
 			}
 			names = append(names, name)
 		}

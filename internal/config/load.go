@@ -152,7 +152,7 @@ func (l *loader) set(k Key, source string, values ...string) {
 const connectionKey = "connection"
 
 func (l *loader) add(list, item reflect.Value) {
-	if c, ok := item.Interface().(Connection); ok {
+	if c, ok := reflect.TypeAssert[Connection](item); ok {
 		for i := range list.Len() {
 			if old := list.Index(i).Addr().Interface().(*Connection); old.Name == c.Name {
 				old.merge(c)
@@ -231,7 +231,7 @@ func (l *loader) item(k Key, source string, n *yaml.Node) {
 	list := l.target.Field(k.index)
 	item := reflect.New(list.Type().Elem()).Elem()
 	var err error
-	switch c, isConnection := item.Addr().Interface().(*Connection); {
+	switch c, isConnection := reflect.TypeAssert[*Connection](item.Addr()); {
 	case n.Kind == yaml.ScalarNode:
 		err = setText(item, n.Value)
 	case n.Kind == yaml.MappingNode && isConnection:
@@ -251,8 +251,8 @@ func (l *loader) item(k Key, source string, n *yaml.Node) {
 // knownFields refuses members that Decode would ignore.
 func knownFields(n *yaml.Node, t reflect.Type) error {
 	known := map[string]bool{}
-	for i := range t.NumField() {
-		known[t.Field(i).Tag.Get("yaml")] = true
+	for f := range t.Fields() {
+		known[f.Tag.Get("yaml")] = true
 	}
 	for i := 0; i < len(n.Content); i += 2 {
 		if name := n.Content[i]; !known[name.Value] {
@@ -264,7 +264,7 @@ func knownFields(n *yaml.Node, t reflect.Type) error {
 
 // setText sets a value from its text.
 func setText(v reflect.Value, text string) error {
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return u.UnmarshalText([]byte(text))
 	}
 	switch v.Interface().(type) {
@@ -317,8 +317,16 @@ var sizeUnits = []struct {
 	name string
 	n    float64
 }{
-	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
-	{"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12}, {"B", 1}, {"", 1},
+	{"KiB", 1 << 10},
+	{"MiB", 1 << 20},
+	{"GiB", 1 << 30},
+	{"TiB", 1 << 40},
+	{"KB", 1e3},
+	{"MB", 1e6},
+	{"GB", 1e9},
+	{"TB", 1e12},
+	{"B", 1},
+	{"", 1},
 }
 
 // UnmarshalText reads a number with an optional unit: 500, 64MiB, 1.5GB.

@@ -104,10 +104,10 @@ func TestEdge_FilesAreServedWhole(t *testing.T) {
 	if err := os.WriteFile(path, want, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	var seen int64
+	counted := make(chan int64, 1)
 	e := newEdge(func(w http.ResponseWriter, r *http.Request) {
 		http.ServeFile(w, r, path)
-		seen = w.(*Exchange).Request.Out
+		counted <- w.(*Exchange).Request.Out
 	}, nil, io.Discard)
 	srv := httptest.NewServer(e)
 	defer srv.Close()
@@ -117,7 +117,7 @@ func TestEdge_FilesAreServedWhole(t *testing.T) {
 	}
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
-	if err != nil || !bytes.Equal(got, want) || seen != int64(len(want)) {
+	if seen := <-counted; err != nil || !bytes.Equal(got, want) || seen != int64(len(want)) {
 		t.Errorf("%d bytes, counted %d, %v", len(got), seen, err)
 	}
 }

@@ -8,6 +8,7 @@
 package ops
 
 import (
+	"maps"
 	"net/http"
 	"runtime/debug"
 	"sync"
@@ -217,9 +218,7 @@ func (p *pairs[V]) add(a, b string) V {
 	defer p.mu.Unlock()
 	next := map[[2]string]V{}
 	if m := p.m.Load(); m != nil {
-		for k, v := range *m {
-			next[k] = v
-		}
+		maps.Copy(next, *m)
 	}
 	if len(next) >= maxSeries {
 		a, b = "other", "other"
