@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -113,6 +114,7 @@ func check(t testing.TB, err error) {
 
 // wayOut is the real client, impatient enough for tests.
 func wayOut(t testing.TB, o Options) func(artifact.Connection) upstream.Get {
+	t.Helper()
 	client, err := outbound.New(outbound.Options{HeaderTimeout: o.HeaderTimeout, Attempts: 1, BreakAfter: 1000})
 	check(t, err)
 	t.Cleanup(client.Close)
@@ -264,9 +266,7 @@ func (h *House) Do(user, repo string, c Call) Answer {
 	}
 	r, err := http.NewRequestWithContext(h.t.Context(), method, target, bytes.NewReader(c.Body))
 	check(h.t, err)
-	for k, v := range c.Header {
-		r.Header[k] = v
-	}
+	maps.Copy(r.Header, c.Header)
 	if user != Nobody {
 		r.Header.Set("Authorization", "Bearer "+user)
 	}

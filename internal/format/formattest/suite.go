@@ -100,11 +100,12 @@ func open(t *testing.T, d Driver) suite {
 	return s
 }
 
-func (s suite) publish(t *testing.T, repo string, v Version) {
+// publish puts v into the repository "internal".
+func (s suite) publish(t *testing.T, v Version) {
 	t.Helper()
 	for _, c := range s.Publish(v) {
-		if a := s.Do(Admin, repo, c); a.Status/100 != 2 {
-			t.Fatalf("publish %v to %s: %d %s", v, repo, a.Status, a.Body)
+		if a := s.Do(Admin, "internal", c); a.Status/100 != 2 {
+			t.Fatalf("publish %v: %d %s", v, a.Status, a.Body)
 		}
 	}
 }
@@ -192,10 +193,7 @@ func rules(t *testing.T, d Driver) {
 		t.Error("no client can be set up")
 	}
 	for _, s := range snippets {
-		all := s.Settings
-		for _, argv := range s.Commands {
-			all += strings.Join(argv, " ")
-		}
+		all := s.Settings + strings.Join(slices.Concat(s.Commands...), " ")
 		if s.Tool == "" || !strings.Contains(all, "house.test/there/") || !strings.Contains(all, "the-token") || (s.File == "") != (s.Settings == "") {
 			t.Errorf("snippet of %q lacks the endpoint, the token or the file: %+v", s.Tool, s)
 		}
@@ -204,8 +202,8 @@ func rules(t *testing.T, d Driver) {
 
 func publishListFetch(t *testing.T, s suite) {
 	t.Helper()
-	s.publish(t, "internal", s.one)
-	s.publish(t, "internal", s.two)
+	s.publish(t, s.one)
+	s.publish(t, s.two)
 	s.wantListed(t, "internal", s.one.Name, s.one.Number, s.two.Number)
 	s.wantFile(t, "internal", s.one, s.Bytes(s.one))
 	s.wantFile(t, "internal", s.two, s.Bytes(s.two))
@@ -219,7 +217,7 @@ func publishListFetch(t *testing.T, s suite) {
 
 func republishConflicts(t *testing.T, s suite) {
 	t.Helper()
-	s.publish(t, "internal", s.one)
+	s.publish(t, s.one)
 	before := s.Do(Admin, "internal", s.List(s.one.Name))
 	var last Answer
 	for _, c := range s.Publish(s.one) {
@@ -240,12 +238,12 @@ func republishConflicts(t *testing.T, s suite) {
 func upstreamsInOrder(t *testing.T, s suite) {
 	t.Helper()
 	s.Repository("top", "app")
-	s.publish(t, "internal", s.one)
+	s.publish(t, s.one)
 	for _, repo := range []string{"app", "top"} {
 		s.wantListed(t, repo, s.one.Name, s.one.Number)
 		s.wantFile(t, repo, s.one, s.Bytes(s.one))
 	}
-	s.publish(t, "internal", s.two)
+	s.publish(t, s.two)
 	s.wantListed(t, "top", s.one.Name, s.one.Number, s.two.Number)
 }
 
@@ -289,7 +287,7 @@ func retainedSurvivesOutage(t *testing.T, s suite) {
 func publishedHidesOutside(t *testing.T, s suite) {
 	t.Helper()
 	inside := Version{s.other.Name, s.Numbers[2]}
-	s.publish(t, "internal", inside)
+	s.publish(t, inside)
 	s.wantListed(t, "app", inside.Name, inside.Number)
 	s.wantStatus(t, Admin, "app", s.File(s.other), http.StatusNotFound)
 	if n := s.outside.Count(s.OutsideList(inside.Name)); n != 0 {
@@ -306,8 +304,8 @@ func originBlocksPublish(t *testing.T, s suite) {
 
 func statusDecides(t *testing.T, s suite) {
 	t.Helper()
-	s.publish(t, "internal", s.one)
-	s.publish(t, "internal", s.two)
+	s.publish(t, s.one)
+	s.publish(t, s.two)
 	c := s.Coordinates(s.one.Name)
 	s.SetStatus("internal", c, s.two.Number, artifact.Archived)
 	s.wantListed(t, "app", s.one.Name, s.one.Number)
@@ -318,7 +316,7 @@ func statusDecides(t *testing.T, s suite) {
 
 func conditional(t *testing.T, s suite) {
 	t.Helper()
-	s.publish(t, "internal", s.one)
+	s.publish(t, s.one)
 	for _, c := range []Call{s.List(s.one.Name), s.File(s.one)} {
 		a := s.wantStatus(t, Admin, "internal", c, http.StatusOK)
 		tag := a.Header.Get("ETag")
@@ -336,7 +334,7 @@ func conditional(t *testing.T, s suite) {
 	}
 	list := s.List(s.one.Name)
 	first := s.Do(Admin, "internal", list)
-	s.publish(t, "internal", s.two)
+	s.publish(t, s.two)
 	if second := s.Do(Admin, "internal", list); second.Header.Get("ETag") == first.Header.Get("ETag") {
 		t.Error("the list changed and its ETag did not")
 	}
@@ -344,7 +342,7 @@ func conditional(t *testing.T, s suite) {
 
 func ranges(t *testing.T, s suite) {
 	t.Helper()
-	s.publish(t, "internal", s.one)
+	s.publish(t, s.one)
 	want := s.Bytes(s.one)
 	c := s.File(s.one)
 	c.Header = http.Header{"Range": {"bytes=2-5"}}
@@ -357,7 +355,7 @@ func ranges(t *testing.T, s suite) {
 
 func head(t *testing.T, s suite) {
 	t.Helper()
-	s.publish(t, "internal", s.one)
+	s.publish(t, s.one)
 	for _, c := range []Call{s.List(s.one.Name), s.File(s.one)} {
 		full := s.Do(Admin, "internal", c)
 		c.Method = http.MethodHead
@@ -372,7 +370,7 @@ func head(t *testing.T, s suite) {
 
 func strangers(t *testing.T, s suite) {
 	t.Helper()
-	s.publish(t, "internal", s.one)
+	s.publish(t, s.one)
 	s.User("eve")
 	s.User("reader", "codeartifact:ReadFromRepository")
 	for _, c := range append(s.Publish(s.two), s.List(s.one.Name), s.File(s.one), s.List("no-such-package")) {

@@ -35,12 +35,12 @@ func (Format) Readme(manifest []byte, assets []artifact.Asset, open func(name st
 	}
 	defer tarball.Close()
 	text, best := "", noRank
-	err = format.WalkTarGz(tarball, func(name string, content io.Reader) (bool, error) {
+	_ = format.WalkTarGz(tarball, func(name string, content io.Reader) (bool, error) {
 		rank := rankReadme(name)
 		if rank >= best {
 			return true, nil
 		}
-		b, err := io.ReadAll(io.LimitReader(content, maxReadme))
+		b, err := io.ReadAll(io.LimitReader(content, maxReadme+1))
 		if err != nil {
 			return false, err
 		}
@@ -48,7 +48,7 @@ func (Format) Readme(manifest []byte, assets []artifact.Asset, open func(name st
 		return rank > 0, nil
 	})
 	if best == noRank {
-		return "", none //nolint:nilerr // an archive that cannot be read has no readme to show
+		return "", none // also where the archive cannot be read
 	}
 	return cut(text), nil
 }
@@ -57,10 +57,10 @@ const noRank = 4
 
 // rankReadme orders the files a readme may be in, 0 first.
 func rankReadme(name string) int {
-	_, file, ok := strings.Cut(path.Clean(name), "/")
+	folder, file, ok := strings.Cut(path.Clean(name), "/")
 	file = strings.ToLower(file)
 	switch {
-	case !ok || strings.Contains(file, "/"):
+	case !ok || folder == "" || folder == ".." || strings.Contains(file, "/"):
 		return noRank
 	case file == "readme.md":
 		return 0

@@ -153,13 +153,13 @@ func TestRender_IsTheSameEveryTime(t *testing.T) {
 }
 
 func TestRevision_FollowsEveryChange(t *testing.T) {
-	make := func() *registry.Listing {
+	listing := func() *registry.Listing {
 		return &registry.Listing{Coordinates: hello, Tags: map[string]string{"latest": "1.0.0"}, Versions: []registry.Listed{
 			ours("1.0.0", `{"a":1}`, day), ours("1.1.0", `{"a":2}`, day),
 		}}
 	}
-	same := revision(make())
-	if revision(make()) != same {
+	same := revision(listing())
+	if revision(listing()) != same {
 		t.Error("the same listing has two revisions")
 	}
 	for name, change := range map[string]func(*registry.Listing){
@@ -169,7 +169,7 @@ func TestRevision_FollowsEveryChange(t *testing.T) {
 		"tag":      func(l *registry.Listing) { l.Tags["latest"] = "1.1.0" },
 		"new tag":  func(l *registry.Listing) { l.Tags["next"] = "1.1.0" },
 	} {
-		l := make()
+		l := listing()
 		change(l)
 		if revision(l) == same {
 			t.Errorf("%s: the revision stays", name)

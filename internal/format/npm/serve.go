@@ -53,14 +53,13 @@ func isRead(r *format.Request) bool {
 
 func servePackument(w http.ResponseWriter, r *format.Request, c artifact.Coordinates) error {
 	r.Operation = "packument"
-	contentType, variant, render := jsonType, "full", registry.Render(nil)
+	var doc *registry.Document
+	var err error
 	if format.Accept(r.Header["Accept"], jsonType, abbreviatedType) == 1 {
-		contentType, variant = abbreviatedType, "abbreviated"
-		render = renderAbbreviated(r.Base)
+		doc, err = r.Repo.Document(r.Context(), c, registry.Variant{Name: "abbreviated", Base: r.Base}, abbreviatedType, renderAbbreviated(r.Base))
 	} else {
-		render = renderFull(r.Base)
+		doc, err = r.Repo.Document(r.Context(), c, registry.Variant{Name: "full", Base: r.Base}, jsonType, renderFull(r.Base))
 	}
-	doc, err := r.Repo.Document(r.Context(), c, registry.Variant{Name: variant, Base: r.Base}, contentType, render)
 	if err != nil {
 		return err
 	}
@@ -133,7 +132,12 @@ func serveSpecial(w http.ResponseWriter, r *format.Request, rest string) error {
 	if p, ok := strings.CutPrefix(rest, "package/"); ok {
 		return serveTags(w, r, p)
 	}
+	if p, ok := strings.CutPrefix(rest, attestationsPath); ok {
+		return serveAttestations(w, r, p)
+	}
 	switch rest {
+	case keysPath:
+		return serveKeys(w, r)
 	case "ping":
 		r.Operation = "ping"
 		return answer(w, r, "{}")

@@ -631,3 +631,53 @@ func TestPublish_LargeTarballStreams(t *testing.T) {
 		t.Error("other bytes came back")
 	}
 }
+
+func TestOutside_AttestationsAndKeysArePassedOn(t *testing.T) {
+	outside := upstreamtest.NPM(t, txtar.Parse([]byte(`
+-- @sc/util/1.0.0/index.js --
+one
+-- @sc/util/1.1.0/index.js --
+two
+-- @sc/util/packument.json --
+{"versions": {"1.0.0": {"dist": {"attestations": {"url": "https://registry.test/-/npm/v1/attestations/x"}}}}}
+-- -/npm/v1/attestations/@sc/util@1.0.0 --
+{"attestations":[{"predicateType":"x","bundle":{}}]}
+-- -/npm/v1/attestations/@sc/util@1.1.0 --
+{"attestations":["not named by the manifest"]}
+-- -/npm/v1/attestations/@sc/mine@1.0.0 --
+{"attestations":["of another package of that name"]}
+`)))
+	h := formattest.NewHouse(t, npm.New(), formattest.Options{Outside: outside.URL})
+	h.Repository("internal")
+	h.Repository("public", formattest.Connection)
+	h.Repository("app", "internal", "public")
+	publish(t, h, "@sc/mine", "1.0.0")
+	const path = "-/npm/v1/attestations/"
+	if a := h.Get("app", path+"@sc%2futil@1.0.0"); a.Status != http.StatusOK || !strings.Contains(string(a.Body), "predicateType") {
+		t.Errorf("%d %s", a.Status, a.Body)
+	}
+	if a := h.Get("app", "-/npm/v1/keys"); a.Status != http.StatusOK || len(decode(t, a.Body)["keys"].([]any)) != 1 {
+		t.Errorf("keys: %d %s", a.Status, a.Body)
+	}
+	outside.Forget()
+	for repo, spec := range map[string]string{"app": "@sc%2fmine@1.0.0", "internal": "@sc%2futil@1.0.0", "public": "@sc%2futil@9.9.9"} {
+		if a := h.Get(repo, path+spec); a.Status != http.StatusNotFound {
+			t.Errorf("%s in %s: %d %s", spec, repo, a.Status, a.Body)
+		}
+	}
+	for _, spec := range []string{"@sc%2futil@1.1.0", "@sc%2futil", "util", "@", "..%2f..%2fx@1", "x@y@../1"} {
+		if a := h.Get("app", path+spec); a.Status/100 != 4 {
+			t.Errorf("%s: %d %s", spec, a.Status, a.Body)
+		}
+	}
+	if n := outside.Count("/-/npm/*"); n != 0 {
+		t.Errorf("the outside was asked for %d of them", n)
+	}
+	if a := h.Get("internal", "-/npm/v1/keys"); a.Status != http.StatusNotFound {
+		t.Errorf("keys without a connection: %d %s", a.Status, a.Body)
+	}
+	outside.Fail("/-/npm/*", upstreamtest.Fault{HTML: true})
+	if a := h.Get("app", "-/npm/v1/keys"); a.Status != http.StatusBadGateway {
+		t.Errorf("keys that are a page: %d %s", a.Status, a.Body)
+	}
+}

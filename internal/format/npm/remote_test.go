@@ -1,0 +1,75 @@
+package npm
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/google/go-cmp/cmp"
+
+	"packhouse/internal/fault"
+	"packhouse/internal/upstream"
+)
+
+func TestList_AsksForTheFullDocumentConditionally(t *testing.T) {
+	var asked string
+	var sent http.Header
+	get := func(_ context.Context, url string, h http.Header) (*http.Response, error) {
+		asked, sent = url, h
+		return &http.Response{StatusCode: http.StatusNotModified, Body: http.NoBody}, nil
+	}
+	_, err := New().Remote("https://registry.test/").List(t.Context(), get, scoped, upstream.Validator{ETag: `W/"1"`, LastModified: "Mon"})
+	if !errors.Is(err, upstream.ErrNotModified) {
+		t.Errorf("got %v", err)
+	}
+	if asked != "https://registry.test/@sc%2fhello" {
+		t.Errorf("asked %s", asked)
+	}
+	want := http.Header{"Accept": {"application/json"}, "If-None-Match": {`W/"1"`}, "If-Modified-Since": {"Mon"}}
+	if diff := cmp.Diff(want, sent); diff != "" {
+		t.Errorf("header (-want +got):\n%s", diff)
+	}
+}
+
+func TestList_Answers(t *testing.T) {
+	answer := func(body io.Reader, length int64) upstream.Get {
+		return func(context.Context, string, http.Header) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: http.StatusOK, Body: io.NopCloser(body), ContentLength: length,
+				Header: http.Header{"Etag": {`"2"`}, "Last-Modified": {"Tue"}, "Content-Type": {"text/html; charset=utf-8"}},
+			}, nil
+		}
+	}
+	r := New().Remote("https://registry.test/")
+	for _, length := range []int64{-1, 3} {
+		got, err := r.List(t.Context(), answer(strings.NewReader(" {}"), length), hello, upstream.Validator{})
+		want := upstream.Document{Body: []byte(" {}"), Validator: upstream.Validator{ETag: `"2"`, LastModified: "Tue"}}
+		if diff := cmp.Diff(want, got); diff != "" || err != nil {
+			t.Errorf("%v (-want +got):\n%s", err, diff)
+		}
+	}
+	gone := fault.New(fault.NotFound, "gone")
+	for name, c := range map[string]struct {
+		get  upstream.Get
+		kind fault.Kind
+	}{
+		"page":       {answer(strings.NewReader("<html>"), -1), fault.Upstream},
+		"nothing":    {answer(strings.NewReader("  "), -1), fault.Upstream},
+		"broken off": {answer(io.MultiReader(strings.NewReader("{"), iotest.ErrReader(io.ErrUnexpectedEOF)), -1), fault.Upstream},
+		"too large":  {answer(io.MultiReader(strings.NewReader("{"), zeros{}), -1), fault.Upstream},
+		"not found":  {func(context.Context, string, http.Header) (*http.Response, error) { return nil, gone }, fault.NotFound},
+	} {
+		if _, err := r.List(t.Context(), c.get, hello, upstream.Validator{}); !fault.Is(err, c.kind) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// zeros never ends.
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) { return len(p), nil }
