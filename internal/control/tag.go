@@ -36,7 +36,7 @@ func tagContext(tags []api.Tag) map[string][]string {
 	keys := map[string][]string{}
 	for _, t := range tags {
 		keys[tagKeys] = append(keys[tagKeys], t.Key)
-		keys["aws:RequestTag/"+t.Key] = []string{t.Value}
+		keys["aws:RequestTag/"+t.Key] = []string{*t.Value}
 	}
 	return keys
 }
@@ -61,7 +61,7 @@ func (a *API) newTags(tags []api.Tag) ([]catalog.Tag, error) {
 		if slices.ContainsFunc(tags[:i], func(o api.Tag) bool { return o.Key == t.Key }) {
 			return nil, fault.Field("tags", "the key %s is given twice", t.Key)
 		}
-		out[i] = catalog.Tag{Key: t.Key, Value: t.Value}
+		out[i] = catalog.Tag{Key: t.Key, Value: *t.Value}
 	}
 	if len(tags) > a.opt.Limits.Tags {
 		return nil, a.tooManyTags("", "")
@@ -111,7 +111,7 @@ func (a *API) listTagsForResource(ctx context.Context, _ *restjson.Call, in *api
 		tags, err := tx.Tags(in.ResourceArn)
 		out.Tags = make([]api.Tag, len(tags))
 		for i, t := range tags {
-			out.Tags[i] = api.Tag{Key: t.Key, Value: t.Value}
+			out.Tags[i] = api.Tag{Key: t.Key, Value: &t.Value}
 		}
 		return err
 	})

@@ -7,8 +7,7 @@ type TagResourceInput struct {
 }
 
 // TagResourceOutput is what TagResource gives.
-type TagResourceOutput struct {
-}
+type TagResourceOutput struct{}
 
 // UntagResourceInput is what UntagResource takes.
 type UntagResourceInput struct {
@@ -17,8 +16,7 @@ type UntagResourceInput struct {
 }
 
 // UntagResourceOutput is what UntagResource gives.
-type UntagResourceOutput struct {
-}
+type UntagResourceOutput struct{}
 
 // ListTagsForResourceInput is what ListTagsForResource takes.
 type ListTagsForResourceInput struct {
@@ -30,8 +28,8 @@ type ListTagsForResourceOutput struct {
 	Tags []Tag `json:"tags"`
 }
 
-// Tag is a key with a value.
+// Tag is a key with a value, which may be empty but not absent.
 type Tag struct {
-	Key   string `json:"key" required:"true" validate:"TagKey"`
-	Value string `json:"value" required:"true" validate:"TagValue"`
+	Key   string  `json:"key" required:"true" validate:"TagKey"`
+	Value *string `json:"value" required:"true" validate:"TagValue"`
 }
