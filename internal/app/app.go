@@ -37,6 +37,7 @@ import (
 	"packhouse/internal/ops"
 	"packhouse/internal/outbound"
 	"packhouse/internal/registry"
+	"packhouse/internal/upkeep"
 )
 
 // Options are what a server is given besides its configuration.
@@ -60,6 +61,7 @@ type App struct {
 	access     *access.Checker
 	outbound   *outbound.Client
 	registry   *registry.Service
+	upkeep     *upkeep.Runner
 	metrics    *ops.Metrics
 	health     *ops.Health
 	requests   *ops.RequestLog
@@ -133,6 +135,10 @@ func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error
 	if err := a.openRegistry(); err != nil {
 		return nil, err
 	}
+	a.upkeep = upkeep.New(upkeep.Options{
+		DB: a.db, Blobs: a.blobs, Identity: a.identities, Local: []upkeep.Local{upkeep.Spools(a.disk)},
+		Now: a.now, Logger: a.log, Done: func(kind string, took time.Duration, err error) { a.metrics.Job(kind, took, err == nil) },
+	})
 	a.health = ops.NewHealth(a.log,
 		ops.Check{Name: "database", Run: a.db.Check},
 		ops.Check{Name: "blobs", Run: a.disk.Check},
@@ -389,7 +395,11 @@ func (a *App) Credentials() (path string, created bool) { return a.credentials, 
 func (a *App) Run(ctx context.Context) error {
 	work, stopWork := context.WithCancel(context.WithoutCancel(ctx))
 	defer stopWork()
-	a.housekeeping(work)
+	a.background.Go(func() {
+		if err := a.upkeep.Run(work); err != nil {
+			a.log.Error("upkeep has ended", slog.Any("error", err))
+		}
+	})
 	ended := make(chan error, len(a.servers))
 	for _, s := range a.servers {
 		go func() {

@@ -91,6 +91,7 @@ func login(ctx context.Context, env *Env, args *loginArgs) error {
 		return fmt.Errorf("the format %s has no settings for %s", wanted, args.Tool)
 	}
 	for _, s := range snippets {
+		s = asFile(s)
 		if args.DryRun {
 			show(env, s)
 		} else if err := apply(ctx, env, s); err != nil {
@@ -209,6 +210,23 @@ func show(env *Env, s format.Snippet) {
 		return
 	}
 	fmt.Fprintf(env.Stdout, "# %s\n%s\n", settingsPath(env, s.File), strings.TrimRight(s.Settings, "\n"))
+}
+
+// asFile turns "npm config set KEY VALUE" into the lines of the file it would
+// write: the arguments of a command can be read by other users of the machine,
+// and npm need not be there.
+func asFile(s format.Snippet) format.Snippet {
+	var lines strings.Builder
+	for _, argv := range s.Commands {
+		if len(argv) != 5 || !slices.Equal(argv[:3], []string{"npm", "config", "set"}) {
+			return s
+		}
+		lines.WriteString(argv[3] + "=" + argv[4] + "\n")
+	}
+	if s.File == "" && lines.Len() > 0 {
+		s.File, s.Settings = "~/.npmrc", lines.String()
+	}
+	return s
 }
 
 // apply does what a snippet says: settings go into their file, and only a

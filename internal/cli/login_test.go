@@ -27,7 +27,7 @@ func TestLogin_WritesAndRefreshes(t *testing.T) {
 	}
 	endpoint := h.app.URL() + "/repo/123456789012/my-domain/npm/my-repo/"
 	for range 2 { // the second time refreshes
-		out := h.must("login", "--tool", "pnpm", "--domain", "my-domain", "--repository", "my-repo")
+		out := h.must("login", "--tool", "npm", "--domain", "my-domain", "--repository", "my-repo")
 		if !strings.Contains(out, endpoint) || !strings.Contains(out, "12 hours") || anyToken.MatchString(strings.ReplaceAll(out, endpoint, "")) {
 			t.Errorf("said %q", out)
 		}
@@ -39,7 +39,7 @@ func TestLogin_WritesAndRefreshes(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(h.home, ".npmrc")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("mode %v, %v", info.Mode(), err)
 	}
-	h.must("login", "--tool", "pnpm", "--domain", "my-domain", "--repository", "other", "--namespace", "team")
+	h.must("login", "--tool", "npm", "--domain", "my-domain", "--repository", "other", "--namespace", "team")
 	if npmrc = h.file(".npmrc"); !strings.Contains(npmrc, "@team:registry="+h.app.URL()+"/repo/123456789012/my-domain/npm/other/\n") || !strings.Contains(npmrc, "\nregistry="+endpoint+"\n") {
 		t.Errorf(".npmrc:\n%s", npmrc)
 	}
@@ -65,7 +65,7 @@ func TestLogin_HonoursUserConfig(t *testing.T) {
 	h.domainWith("my-repo")
 	path := filepath.Join(h.home, "elsewhere", "npmrc")
 	t.Setenv("NPM_CONFIG_USERCONFIG", path)
-	h.must("login", "--tool", "pnpm", "--domain", "my-domain", "--repository", "my-repo")
+	h.must("login", "--tool", "npm", "--domain", "my-domain", "--repository", "my-repo")
 	if data, err := os.ReadFile(path); err != nil || !strings.Contains(string(data), "_authToken=") {
 		t.Errorf("%q, %v", data, err)
 	}
@@ -88,10 +88,10 @@ func TestLogin_DryRunHidesTheTokenAndWritesNothing(t *testing.T) {
 func TestLogin_DurationAndFailure(t *testing.T) {
 	h := open(t)
 	h.domainWith("my-repo")
-	if out := h.must("login", "--tool", "pnpm", "--domain", "my-domain", "--repository", "my-repo", "--duration-seconds", "3600"); !strings.Contains(out, "1 hour ") {
+	if out := h.must("login", "--tool", "npm", "--domain", "my-domain", "--repository", "my-repo", "--duration-seconds", "3600"); !strings.Contains(out, "1 hour ") {
 		t.Errorf("said %q", out)
 	}
-	if r := h.run("login", "--tool", "pnpm", "--domain", "my-domain", "--repository", "nowhere"); r.code != exitFailed || !strings.Contains(r.stderr, "GetRepositoryEndpoint") {
+	if r := h.run("login", "--tool", "npm", "--domain", "my-domain", "--repository", "nowhere"); r.code != exitFailed || !strings.Contains(r.stderr, "GetRepositoryEndpoint") {
 		t.Errorf("%+v", r)
 	}
 	if r := h.run("login", "--tool", "pip", "--domain", "my-domain", "--repository", "my-repo"); r.code != exitFailed || !strings.Contains(r.stderr, "not serve yet") {

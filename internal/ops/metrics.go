@@ -11,6 +11,7 @@ import (
 	"maps"
 	"net/http"
 	"runtime/debug"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -40,6 +41,7 @@ type Metrics struct {
 
 	upstreamLatency *prometheus.HistogramVec
 	upstreamErrors  *prometheus.CounterVec
+	jobs            *prometheus.HistogramVec
 
 	series pairs[*series]
 	caches pairs[prometheus.Counter]
@@ -75,6 +77,7 @@ func NewMetrics(version string) *Metrics {
 	m.cache = counter("cache_total", "What the caches of finished documents, contents and outside documents did.", "format", "what")
 	m.upstreamLatency = histogram("upstream_duration_seconds", "Time to the headers of an outside registry's answer.", "connection")
 	m.upstreamErrors = counter("upstream_errors_total", "Requests to outside registries that failed, by kind.", "connection", "kind")
+	m.jobs = histogram("job_duration_seconds", "Time of one run of a background job; ok is false when it failed.", "kind", "ok")
 	m.failures = counter("failures_total", "Requests that ended in an error, by its kind.", "kind")
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "packhouse_requests_in_flight", Help: "Requests being answered."})
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{Name: "packhouse_panics_total", Help: "Requests that ended in a panic; each is a bug."})
@@ -149,6 +152,11 @@ func (m *Metrics) Upstream(connection string, took time.Duration, kind string) {
 	if kind != "" {
 		m.upstreamErrors.WithLabelValues(connection, kind).Inc()
 	}
+}
+
+// Job counts one run of a background job.
+func (m *Metrics) Job(kind string, took time.Duration, ok bool) {
+	m.jobs.WithLabelValues(kind, strconv.FormatBool(ok)).Observe(took.Seconds())
 }
 
 // Breaker shows a connection's circuit breaker: 1 while it is open.
