@@ -119,7 +119,8 @@ func fromHost(r *http.Request) string {
 
 func (a *API) logFailure(ctx context.Context, c *restjson.Call, status int, err error) {
 	if status >= http.StatusInternalServerError && ctx.Err() == nil {
-		a.opt.Logger.ErrorContext(ctx, "API request failed", "operation", c.Operation, "id", c.RequestID, "error", err)
+		a.opt.Logger.ErrorContext(ctx, "API request failed",
+			slog.String("operation", c.Operation), slog.String("id", c.RequestID), slog.Any("error", err))
 	}
 }
 

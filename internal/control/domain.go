@@ -162,7 +162,7 @@ func (a *API) domain(d catalog.Domain, u catalog.DomainUsage) *api.DomainDescrip
 	return &api.DomainDescription{
 		Name: d.Name, Owner: d.Owner, Arn: a.domainARN(domainID(d)), Status: d.Status,
 		CreatedTime: restjson.At(d.Created), EncryptionKey: d.EncryptionKey,
-		RepositoryCount: int32(min(u.Repositories, 1<<31-1)), AssetSizeBytes: u.Bytes, //nolint:gosec // bounded
+		RepositoryCount: int32(min(u.Repositories, 1<<31-1)), AssetSizeBytes: u.Bytes,
 		S3BucketArn: "arn:aws:s3:::assets-" + d.Owner + "-" + a.opt.Region, // there is none; clients want one
 	}
 }

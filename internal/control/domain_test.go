@@ -17,12 +17,12 @@ import (
 func TestDomain_Lifecycle(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		ctx := t.Context()
-		created := must[codeartifact.CreateDomainOutput](t)(h.CreateDomain(ctx, &codeartifact.CreateDomainInput{Domain: str("corp")})).Domain
+		created := must[codeartifact.CreateDomainOutput](t)(h.CreateDomain(ctx, &codeartifact.CreateDomainInput{Domain: new("corp")})).Domain
 		if created.CreatedTime == nil || created.CreatedTime.IsZero() || created.S3BucketArn == nil ||
 			!strings.HasPrefix(aws.ToString(created.EncryptionKey), "arn:aws:kms:"+region+":"+account+":key/") {
 			t.Errorf("created %+v", created)
 		}
-		described := must[codeartifact.DescribeDomainOutput](t)(h.DescribeDomain(ctx, &codeartifact.DescribeDomainInput{Domain: str("corp")})).Domain
+		described := must[codeartifact.DescribeDomainOutput](t)(h.DescribeDomain(ctx, &codeartifact.DescribeDomainInput{Domain: new("corp")})).Domain
 		want := []string{"corp", account, domainARN("corp"), "Active", *created.EncryptionKey}
 		got := []string{*described.Name, *described.Owner, *described.Arn, string(described.Status), *described.EncryptionKey}
 		if diff := cmp.Diff(want, got); diff != "" {
@@ -33,26 +33,26 @@ func TestDomain_Lifecycle(t *testing.T) {
 		}
 
 		h.repo("repo")
-		h.publish("repo", npmName("x"), "1.0.0", `{}`)
+		h.publish(npmName("x"), "1.0.0", `{}`)
 		h.repo("copy")
-		described = must[codeartifact.DescribeDomainOutput](t)(h.DescribeDomain(ctx, &codeartifact.DescribeDomainInput{Domain: str("corp"), DomainOwner: str(account)})).Domain
+		described = must[codeartifact.DescribeDomainOutput](t)(h.DescribeDomain(ctx, &codeartifact.DescribeDomainInput{Domain: new("corp"), DomainOwner: new(account)})).Domain
 		if described.RepositoryCount != 2 || described.AssetSizeBytes == 0 {
 			t.Errorf("described %+v", described)
 		}
-		_, err := h.DeleteDomain(ctx, &codeartifact.DeleteDomainInput{Domain: str("corp")})
+		_, err := h.DeleteDomain(ctx, &codeartifact.DeleteDomainInput{Domain: new("corp")})
 		wantConflict(t, err, "domain", "corp")
 		for _, name := range []string{"repo", "copy"} {
-			must[codeartifact.DeleteRepositoryOutput](t)(h.DeleteRepository(ctx, &codeartifact.DeleteRepositoryInput{Domain: str("corp"), Repository: &name}))
+			must[codeartifact.DeleteRepositoryOutput](t)(h.DeleteRepository(ctx, &codeartifact.DeleteRepositoryInput{Domain: new("corp"), Repository: &name}))
 		}
-		deleted := must[codeartifact.DeleteDomainOutput](t)(h.DeleteDomain(ctx, &codeartifact.DeleteDomainInput{Domain: str("corp")})).Domain
+		deleted := must[codeartifact.DeleteDomainOutput](t)(h.DeleteDomain(ctx, &codeartifact.DeleteDomainInput{Domain: new("corp")})).Domain
 		if deleted == nil || deleted.Status != types.DomainStatusDeleted || *deleted.Name != "corp" {
 			t.Errorf("deleted %+v", deleted)
 		}
-		again := must[codeartifact.DeleteDomainOutput](t)(h.DeleteDomain(ctx, &codeartifact.DeleteDomainInput{Domain: str("corp")}))
+		again := must[codeartifact.DeleteDomainOutput](t)(h.DeleteDomain(ctx, &codeartifact.DeleteDomainInput{Domain: new("corp")}))
 		if again.Domain != nil {
 			t.Errorf("deleted again %+v", again.Domain)
 		}
-		_, err = h.DescribeDomain(ctx, &codeartifact.DescribeDomainInput{Domain: str("corp")})
+		_, err = h.DescribeDomain(ctx, &codeartifact.DescribeDomainInput{Domain: new("corp")})
 		wantNotFound(t, err, "domain", "corp")
 	})
 }
@@ -72,7 +72,7 @@ func TestCreateDomain_EncryptionKey(t *testing.T) {
 		{"arn:aws:s3:::bucket", ""},
 		{"alias/", ""},
 	} {
-		out, err := h.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: str(fmt.Sprintf("corp%d", i)), EncryptionKey: &c.given})
+		out, err := h.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: new(fmt.Sprintf("corp%d", i)), EncryptionKey: &c.given})
 		if c.want == "" {
 			wantError(t, err, invalid, 400)
 			var e *types.ValidationException
@@ -90,19 +90,19 @@ func TestCreateDomain_EncryptionKey(t *testing.T) {
 func TestCreateDomain_Refuses(t *testing.T) {
 	h := lite(t, limits(control.Limits{Domains: 2}))
 	h.domain("corp")
-	_, err := h.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: str("corp")})
+	_, err := h.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: new("corp")})
 	wantConflict(t, err, "domain", "corp")
 	h.domain("second")
-	_, err = h.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: str("third")})
+	_, err = h.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: new("third")})
 	wantError(t, err, quota, 402)
-	_, err = h.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: str("corp")})
+	_, err = h.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: new("corp")})
 	wantConflict(t, err, "domain", "corp") // also at the limit
 	for _, name := range []string{"my_domain", "Corp", "c", "1corp", "corp-"} {
 		_, err = h.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: &name})
 		wantError(t, err, invalid, 400)
 	}
 	// Another account has its own names and its own quota.
-	must[codeartifact.CreateDomainOutput](t)(h.foreign.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: str("corp")}))
+	must[codeartifact.CreateDomainOutput](t)(h.foreign.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: new("corp")}))
 }
 
 func TestListDomains_PagesOwnDomains(t *testing.T) {
@@ -113,7 +113,7 @@ func TestListDomains_PagesOwnDomains(t *testing.T) {
 			h.domain(name)
 			want = append(want, name)
 		}
-		must[codeartifact.CreateDomainOutput](t)(h.foreign.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: str("theirs")}))
+		must[codeartifact.CreateDomainOutput](t)(h.foreign.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: new("theirs")}))
 		pages := codeartifact.NewListDomainsPaginator(h, &codeartifact.ListDomainsInput{MaxResults: aws.Int32(3)})
 		var got []string
 		n := 0
@@ -151,12 +151,12 @@ func TestListDomains_LeavesOutWhatMayNotBeListed(t *testing.T) {
 		}
 		return got, nil
 	}
-	some := h.user(account, "some", statement("Allow", "codeartifact:ListDomains", domainARN("*")), statement("Deny", "codeartifact:ListDomains", domainARN("cc")))
+	some := h.user("some", statement("Allow", "codeartifact:ListDomains", domainARN("*")), statement("Deny", "codeartifact:ListDomains", domainARN("cc")))
 	got, err := names(some)
 	if diff := cmp.Diff([]string{"aa", "bb", "dd"}, got); diff != "" || err != nil {
 		t.Error(diff, err)
 	}
-	_, err = names(h.user(account, "nobody", statement("Allow", "codeartifact:DescribeDomain", "*")))
+	_, err = names(h.user("nobody", statement("Allow", "codeartifact:DescribeDomain", "*")))
 	wantError(t, err, denied, 403)
 	if got, err = names(h.foreign); err != nil || len(got) > 0 {
 		t.Errorf("the other account sees %v, %v", got, err)
@@ -166,19 +166,19 @@ func TestListDomains_LeavesOutWhatMayNotBeListed(t *testing.T) {
 func TestDomain_OfAnotherAccount(t *testing.T) {
 	h := lite(t)
 	h.domain("corp")
-	_, err := h.foreign.DescribeDomain(t.Context(), &codeartifact.DescribeDomainInput{Domain: str("corp")})
+	_, err := h.foreign.DescribeDomain(t.Context(), &codeartifact.DescribeDomainInput{Domain: new("corp")})
 	wantNotFound(t, err, "domain", "corp") // looked up in the caller's account
-	_, err = h.foreign.DescribeDomain(t.Context(), &codeartifact.DescribeDomainInput{Domain: str("corp"), DomainOwner: str(account)})
+	_, err = h.foreign.DescribeDomain(t.Context(), &codeartifact.DescribeDomainInput{Domain: new("corp"), DomainOwner: new(account)})
 	wantError(t, err, denied, 403)
-	_, err = h.foreign.DescribeDomain(t.Context(), &codeartifact.DescribeDomainInput{Domain: str("absent"), DomainOwner: str(account)})
+	_, err = h.foreign.DescribeDomain(t.Context(), &codeartifact.DescribeDomainInput{Domain: new("absent"), DomainOwner: new(account)})
 	wantError(t, err, denied, 403) // no different
 	h.protect("domain", domainARN("corp"), `{"Effect":"Allow","Principal":{"AWS":"`+other+`"},"Action":["codeartifact:DescribeDomain","codeartifact:CreateRepository"],"Resource":"*"}`)
-	must[codeartifact.DescribeDomainOutput](t)(h.foreign.DescribeDomain(t.Context(), &codeartifact.DescribeDomainInput{Domain: str("corp"), DomainOwner: str(account)}))
+	must[codeartifact.DescribeDomainOutput](t)(h.foreign.DescribeDomain(t.Context(), &codeartifact.DescribeDomainInput{Domain: new("corp"), DomainOwner: new(account)}))
 
 	created := must[codeartifact.CreateRepositoryOutput](t)(h.foreign.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{
-		Domain: str("corp"), DomainOwner: str(account), Repository: str("theirs"),
+		Domain: new("corp"), DomainOwner: new(account), Repository: new("theirs"),
 	})).Repository
-	if *created.AdministratorAccount != other || *created.DomainOwner != account || *created.Arn != repositoryARN("corp", "theirs") {
+	if *created.AdministratorAccount != other || *created.DomainOwner != account || *created.Arn != repositoryARN("theirs") {
 		t.Errorf("created %+v", created)
 	}
 	// They administer it, so it is in their list; the domain's owner governs it.
@@ -189,7 +189,7 @@ func TestDomain_OfAnotherAccount(t *testing.T) {
 	if ours := must[codeartifact.ListRepositoriesOutput](t)(h.ListRepositories(t.Context(), &codeartifact.ListRepositoriesInput{})); len(ours.Repositories) > 0 {
 		t.Errorf("we administer %+v", ours.Repositories)
 	}
-	must[codeartifact.DescribeRepositoryOutput](t)(h.DescribeRepository(t.Context(), &codeartifact.DescribeRepositoryInput{Domain: str("corp"), Repository: str("theirs")}))
-	_, err = h.GetRepositoryEndpoint(t.Context(), &codeartifact.GetRepositoryEndpointInput{Domain: str("corp"), Repository: str("theirs"), Format: "npm"})
+	must[codeartifact.DescribeRepositoryOutput](t)(h.DescribeRepository(t.Context(), &codeartifact.DescribeRepositoryInput{Domain: new("corp"), Repository: new("theirs")}))
+	_, err = h.GetRepositoryEndpoint(t.Context(), &codeartifact.GetRepositoryEndpointInput{Domain: new("corp"), Repository: new("theirs"), Format: "npm"})
 	wantError(t, err, denied, 403)
 }

@@ -187,8 +187,8 @@ func (h *house) update(fn func(*catalog.Tx) error) {
 	}
 }
 
-// user makes a user of an account who may do what the statements say.
-func (h *house) user(account, name string, statements ...string) *codeartifact.Client {
+// user makes a user of the first account who may do what the statements say.
+func (h *house) user(name string, statements ...string) *codeartifact.Client {
 	h.t.Helper()
 	key := catalog.AccessKey{
 		ID: fmt.Sprintf("AKIA%016s", name), Account: account, UserName: name, Secret: "secret", Status: catalog.KeyActive,
@@ -243,8 +243,8 @@ func domainARN(name string) string {
 	return "arn:aws:codeartifact:" + region + ":" + account + ":domain/" + name
 }
 
-func repositoryARN(domain, name string) string {
-	return "arn:aws:codeartifact:" + region + ":" + account + ":repository/" + domain + "/" + name
+func repositoryARN(name string) string {
+	return "arn:aws:codeartifact:" + region + ":" + account + ":repository/corp/" + name
 }
 
 // must gives the answer of a call that has to succeed.
@@ -334,9 +334,9 @@ func (h *house) open(repository string) *registry.Repo {
 	return r
 }
 
-// publish puts a version with a tarball that has a readme into a repository of
-// "corp"; the manifest is completed with name and version.
-func (h *house) publish(repository string, c artifact.Coordinates, version, manifest string, tags ...string) {
+// publish puts a version with a tarball that has a readme into the repository
+// "repo" of "corp".
+func (h *house) publish(c artifact.Coordinates, version, manifest string, tags ...string) {
 	h.t.Helper()
 	var tgz bytes.Buffer
 	z := gzip.NewWriter(&tgz)
@@ -349,7 +349,7 @@ func (h *house) publish(repository string, c artifact.Coordinates, version, mani
 	if err := errors.Join(err, w.Close(), z.Close()); err != nil {
 		h.t.Fatal(err)
 	}
-	r := h.open(repository)
+	r := h.open("repo")
 	staged, err := r.Stage(h.t.Context(), c, "package.tgz", &tgz)
 	if err != nil {
 		h.t.Fatal(err)
@@ -363,5 +363,3 @@ func (h *house) publish(repository string, c artifact.Coordinates, version, mani
 func npmName(name string) artifact.Coordinates {
 	return artifact.Coordinates{Format: artifact.NPM, Name: name}
 }
-
-func str(s string) *string { return &s }

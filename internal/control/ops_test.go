@@ -133,7 +133,7 @@ func TestSignature_OfAnotherKeyOrNone(t *testing.T) {
 	if status, exception, _ := wrong.send(t, "GET", "/v1/domain", "domain=corp", ""); status != 403 || exception == "" {
 		t.Errorf("wrong key: %d %s", status, exception)
 	}
-	res, err := http.Get(h.url + "/v1/domain?domain=corp") //nolint:noctx // ends with the server
+	res, err := http.Get(h.url + "/v1/domain?domain=corp")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -148,7 +148,7 @@ func TestSignature_OfAnotherKeyOrNone(t *testing.T) {
 func TestDenied_BeforeNotFound(t *testing.T) {
 	h := lite(t)
 	shelf(h)
-	h.user(account, "nobody", statement("Allow", "codeartifact:PublishPackageVersion", "*"))
+	h.user("nobody", statement("Allow", "codeartifact:PublishPackageVersion", "*"))
 	nobody := *h
 	nobody.key.ID, nobody.key.Secret = "AKIA0000000000nobody", "secret"
 	body := `{"versions":["1.0.0"],"targetStatus":"Published","restrictions":{"publish":"ALLOW","upstream":"ALLOW"},"tags":[],"tagKeys":[]}`

@@ -15,7 +15,7 @@ import (
 // ref names the package of most tests.
 type ref struct{ domain, repository, pkg *string }
 
-var thing = ref{str("corp"), str("repo"), str("thing")}
+var thing = ref{new("corp"), new("repo"), new("thing")}
 
 func packageName(p types.PackageSummary) string {
 	return string(p.Format) + "/" + aws.ToString(p.Namespace) + "/" + *p.Package
@@ -44,7 +44,7 @@ func TestListPackages(t *testing.T) {
 			{Name: "apple"}, {Name: "apply"}, {Name: "banana"}, {Namespace: "team", Name: "apple"}, {Namespace: "teatime", Name: "cup"},
 		} {
 			c.Format = artifact.NPM
-			h.publish("repo", c, "1.0.0", `{}`)
+			h.publish(c, "1.0.0", `{}`)
 		}
 		h.restrict("blocked", "BLOCK", "BLOCK") // has no versions
 		all := []string{"npm//apple", "npm//apply", "npm//banana", "npm//blocked", "npm/team/apple", "npm/teatime/cup"}
@@ -56,9 +56,9 @@ func TestListPackages(t *testing.T) {
 			{"everything", codeartifact.ListPackagesInput{}, all},
 			{"format", codeartifact.ListPackagesInput{Format: "npm"}, all},
 			{"a format that is not served", codeartifact.ListPackagesInput{Format: "swift"}, nil},
-			{"name prefix", codeartifact.ListPackagesInput{PackagePrefix: str("app")}, []string{"npm//apple", "npm//apply", "npm/team/apple"}},
-			{"namespace prefix", codeartifact.ListPackagesInput{Format: "npm", Namespace: str("tea")}, []string{"npm/team/apple", "npm/teatime/cup"}},
-			{"both prefixes", codeartifact.ListPackagesInput{Format: "npm", Namespace: str("tea"), PackagePrefix: str("c")}, []string{"npm/teatime/cup"}},
+			{"name prefix", codeartifact.ListPackagesInput{PackagePrefix: new("app")}, []string{"npm//apple", "npm//apply", "npm/team/apple"}},
+			{"namespace prefix", codeartifact.ListPackagesInput{Format: "npm", Namespace: new("tea")}, []string{"npm/team/apple", "npm/teatime/cup"}},
+			{"both prefixes", codeartifact.ListPackagesInput{Format: "npm", Namespace: new("tea"), PackagePrefix: new("c")}, []string{"npm/teatime/cup"}},
 			{"publish", codeartifact.ListPackagesInput{Publish: "BLOCK"}, []string{"npm//blocked"}},
 			{"upstream", codeartifact.ListPackagesInput{Upstream: "ALLOW"}, nil},
 		} {
@@ -78,11 +78,11 @@ func TestListPackages(t *testing.T) {
 				}
 			})
 		}
-		_, err := h.ListPackages(t.Context(), &codeartifact.ListPackagesInput{Domain: thing.domain, Repository: thing.repository, Namespace: str("team")})
+		_, err := h.ListPackages(t.Context(), &codeartifact.ListPackagesInput{Domain: thing.domain, Repository: thing.repository, Namespace: new("team")})
 		wantError(t, err, invalid, 400)
-		_, err = h.ListPackages(t.Context(), &codeartifact.ListPackagesInput{Domain: thing.domain, Repository: str("absent")})
+		_, err = h.ListPackages(t.Context(), &codeartifact.ListPackagesInput{Domain: thing.domain, Repository: new("absent")})
 		wantNotFound(t, err, "repository", "absent")
-		_, err = h.ListPackages(t.Context(), &codeartifact.ListPackagesInput{Domain: str("absent"), Repository: str("absent")})
+		_, err = h.ListPackages(t.Context(), &codeartifact.ListPackagesInput{Domain: new("absent"), Repository: new("absent")})
 		wantNotFound(t, err, "domain", "absent")
 	})
 }
@@ -107,8 +107,8 @@ func TestPackage_Lifecycle(t *testing.T) {
 		h.repo("repo")
 		h.repo("down", "repo")
 		c := artifact.Coordinates{Format: artifact.NPM, Namespace: "team", Name: "thing"}
-		h.publish("repo", c, "1.0.0", `{}`)
-		in := &codeartifact.DescribePackageInput{Domain: thing.domain, Repository: thing.repository, Format: "npm", Namespace: str("team"), Package: thing.pkg}
+		h.publish(c, "1.0.0", `{}`)
+		in := &codeartifact.DescribePackageInput{Domain: thing.domain, Repository: thing.repository, Format: "npm", Namespace: new("team"), Package: thing.pkg}
 		p := must[codeartifact.DescribePackageOutput](t)(h.DescribePackage(ctx, in)).Package
 		if diff := cmp.Diff([]string{"npm", "team", "thing"}, []string{string(p.Format), *p.Namespace, *p.Name}); diff != "" {
 			t.Error(diff)
@@ -116,11 +116,11 @@ func TestPackage_Lifecycle(t *testing.T) {
 		if got := restrictionsOf(p.OriginConfiguration); got != [2]string{"ALLOW", "BLOCK"} {
 			t.Errorf("restrictions %v", got)
 		}
-		in.Repository = str("down")
+		in.Repository = new("down")
 		_, err := h.DescribePackage(ctx, in)
 		wantNotFound(t, err, "package", "npm/team/thing") // upstreams are not looked at
 
-		del := &codeartifact.DeletePackageInput{Domain: thing.domain, Repository: thing.repository, Format: "npm", Namespace: str("team"), Package: thing.pkg}
+		del := &codeartifact.DeletePackageInput{Domain: thing.domain, Repository: thing.repository, Format: "npm", Namespace: new("team"), Package: thing.pkg}
 		gone := must[codeartifact.DeletePackageOutput](t)(h.DeletePackage(ctx, del)).DeletedPackage
 		if packageName(*gone) != "npm/team/thing" || restrictionsOf(gone.OriginConfiguration) != [2]string{"ALLOW", "BLOCK"} {
 			t.Errorf("deleted %+v", gone)
@@ -149,8 +149,8 @@ func TestPutPackageOriginConfiguration(t *testing.T) {
 		"not served":     {codeartifact.PutPackageOriginConfigurationInput{Format: "pypi"}, invalid, 400},
 		"no namespace":   {codeartifact.PutPackageOriginConfigurationInput{Format: "maven"}, invalid, 400},
 		"bad word":       {codeartifact.PutPackageOriginConfigurationInput{Format: "npm", Restrictions: &types.PackageOriginRestrictions{Publish: "PERHAPS", Upstream: "ALLOW"}}, invalid, 400},
-		"bad name":       {codeartifact.PutPackageOriginConfigurationInput{Format: "npm", Package: str(".hidden")}, invalid, 400},
-		"no repository":  {codeartifact.PutPackageOriginConfigurationInput{Format: "npm", Repository: str("absent")}, notFound, 404},
+		"bad name":       {codeartifact.PutPackageOriginConfigurationInput{Format: "npm", Package: new(".hidden")}, invalid, 400},
+		"no repository":  {codeartifact.PutPackageOriginConfigurationInput{Format: "npm", Repository: new("absent")}, notFound, 404},
 		"unknown format": {codeartifact.PutPackageOriginConfigurationInput{Format: "deb"}, invalid, 400},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -181,22 +181,22 @@ func TestPackage_OfAFormatThatIsNotServed(t *testing.T) {
 		}
 		var namespace *string
 		if f.NamespaceRequired() {
-			namespace = str("org")
+			namespace = new("org")
 		}
 		format := types.PackageFormat(f)
 		_, err := h.DescribePackage(t.Context(), &codeartifact.DescribePackageInput{Domain: thing.domain, Repository: thing.repository, Format: format, Namespace: namespace, Package: thing.pkg})
 		wantError(t, err, notFound, 404)
 		_, err = h.ListPackageVersions(t.Context(), &codeartifact.ListPackageVersionsInput{Domain: thing.domain, Repository: thing.repository, Format: format, Namespace: namespace, Package: thing.pkg})
 		wantError(t, err, notFound, 404)
-		_, err = h.DescribePackageVersion(t.Context(), &codeartifact.DescribePackageVersionInput{Domain: thing.domain, Repository: thing.repository, Format: format, Namespace: namespace, Package: thing.pkg, PackageVersion: str("1")})
+		_, err = h.DescribePackageVersion(t.Context(), &codeartifact.DescribePackageVersionInput{Domain: thing.domain, Repository: thing.repository, Format: format, Namespace: namespace, Package: thing.pkg, PackageVersion: new("1")})
 		wantError(t, err, notFound, 404)
 		_, err = h.DeletePackageVersions(t.Context(), &codeartifact.DeletePackageVersionsInput{Domain: thing.domain, Repository: thing.repository, Format: format, Namespace: namespace, Package: thing.pkg, Versions: []string{"1"}})
 		wantError(t, err, notFound, 404)
 		_, err = h.CopyPackageVersions(t.Context(), &codeartifact.CopyPackageVersionsInput{
-			Domain: thing.domain, SourceRepository: thing.repository, DestinationRepository: str("repo2"), Format: format, Namespace: namespace, Package: thing.pkg, Versions: []string{"1"}, IncludeFromUpstream: aws.Bool(true),
+			Domain: thing.domain, SourceRepository: thing.repository, DestinationRepository: new("repo2"), Format: format, Namespace: namespace, Package: thing.pkg, Versions: []string{"1"}, IncludeFromUpstream: aws.Bool(true),
 		})
 		wantError(t, err, notFound, 404)
-		wrong := str("org")
+		wrong := new("org")
 		if f.NamespaceRequired() {
 			wrong = nil
 		}

@@ -30,12 +30,12 @@ func (h *house) tags(arn string) map[string]string {
 func TestTags(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		ctx := t.Context()
-		must[codeartifact.CreateDomainOutput](t)(h.CreateDomain(ctx, &codeartifact.CreateDomainInput{Domain: str("corp"), Tags: tags("team", "a")}))
-		must[codeartifact.CreateRepositoryOutput](t)(h.CreateRepository(ctx, &codeartifact.CreateRepositoryInput{Domain: str("corp"), Repository: str("repo"), Tags: tags("stage", "dev", "empty", "")}))
+		must[codeartifact.CreateDomainOutput](t)(h.CreateDomain(ctx, &codeartifact.CreateDomainInput{Domain: new("corp"), Tags: tags("team", "a")}))
+		must[codeartifact.CreateRepositoryOutput](t)(h.CreateRepository(ctx, &codeartifact.CreateRepositoryInput{Domain: new("corp"), Repository: new("repo"), Tags: tags("stage", "dev", "empty", "")}))
 		if diff := cmp.Diff(map[string]string{"team": "a"}, h.tags(domainARN("corp"))); diff != "" {
 			t.Error(diff)
 		}
-		arn := repositoryARN("corp", "repo")
+		arn := repositoryARN("repo")
 		must[codeartifact.TagResourceOutput](t)(h.TagResource(ctx, &codeartifact.TagResourceInput{ResourceArn: &arn, Tags: tags("stage", "prod", "new", "x")}))
 		must[codeartifact.UntagResourceOutput](t)(h.UntagResource(ctx, &codeartifact.UntagResourceInput{ResourceArn: &arn, TagKeys: []string{"empty", "unknown"}}))
 		must[codeartifact.UntagResourceOutput](t)(h.UntagResource(ctx, &codeartifact.UntagResourceInput{ResourceArn: &arn, TagKeys: []string{}}))
@@ -63,7 +63,7 @@ func TestTags_Refuses(t *testing.T) {
 		status          int
 	}{
 		{"absent domain", domainARN("absent"), notFound, 404},
-		{"absent repository", repositoryARN("corp", "absent"), notFound, 404},
+		{"absent repository", repositoryARN("absent"), notFound, 404},
 		{"package group", "arn:aws:codeartifact:" + region + ":" + account + ":package-group/corp/npm/%2A", notFound, 404},
 		{"package", "arn:aws:codeartifact:" + region + ":" + account + ":package/corp/repo/npm//x", invalid, 400},
 		{"another region", "arn:aws:codeartifact:us-east-1:" + account + ":domain/corp", notFound, 404},
@@ -81,7 +81,7 @@ func TestTags_Refuses(t *testing.T) {
 		})
 	}
 	for name, list := range map[string][]types.Tag{"reserved": tags("aws:x", "y"), "twice": tags("a", "1", "a", "2")} {
-		_, err := h.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: str("corp"), Repository: str("repo"), Tags: list})
+		_, err := h.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: new("corp"), Repository: new("repo"), Tags: list})
 		if err == nil {
 			t.Errorf("%s was taken", name)
 			continue
@@ -93,14 +93,14 @@ func TestTags_Refuses(t *testing.T) {
 func TestCreate_WithTagsNeedsTagging(t *testing.T) {
 	h := lite(t)
 	h.domain("corp")
-	c := h.user(account, "creator", statement("Allow", "codeartifact:CreateRepository", "*"), statement("Allow", "codeartifact:CreateDomain", "*"))
-	_, err := c.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: str("corp"), Repository: str("repo"), Tags: tags("a", "b")})
+	c := h.user("creator", statement("Allow", "codeartifact:CreateRepository", "*"), statement("Allow", "codeartifact:CreateDomain", "*"))
+	_, err := c.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: new("corp"), Repository: new("repo"), Tags: tags("a", "b")})
 	wantError(t, err, denied, 403)
-	_, err = c.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: str("second"), Tags: tags("a", "b")})
+	_, err = c.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: new("second"), Tags: tags("a", "b")})
 	wantError(t, err, denied, 403)
 	// Conditions see the tags of the request.
-	c = h.user(account, "team", `{"Effect":"Allow","Action":["codeartifact:CreateRepository","codeartifact:TagResource"],"Resource":"*","Condition":{"StringEquals":{"aws:RequestTag/team":"a"}}}`)
-	_, err = c.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: str("corp"), Repository: str("repo"), Tags: tags("team", "b")})
+	c = h.user("team", `{"Effect":"Allow","Action":["codeartifact:CreateRepository","codeartifact:TagResource"],"Resource":"*","Condition":{"StringEquals":{"aws:RequestTag/team":"a"}}}`)
+	_, err = c.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: new("corp"), Repository: new("repo"), Tags: tags("team", "b")})
 	wantError(t, err, denied, 403)
-	must[codeartifact.CreateRepositoryOutput](t)(c.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: str("corp"), Repository: str("repo"), Tags: tags("team", "a")}))
+	must[codeartifact.CreateRepositoryOutput](t)(c.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: new("corp"), Repository: new("repo"), Tags: tags("team", "a")}))
 }

@@ -35,7 +35,7 @@ func TestGetAuthorizationToken(t *testing.T) {
 			{aws.Int64(43201), 0},
 			{aws.Int64(-1), 0},
 		} {
-			out, err := h.GetAuthorizationToken(t.Context(), &codeartifact.GetAuthorizationTokenInput{Domain: str("corp"), DurationSeconds: c.asked})
+			out, err := h.GetAuthorizationToken(t.Context(), &codeartifact.GetAuthorizationTokenInput{Domain: new("corp"), DurationSeconds: c.asked})
 			if c.want == 0 {
 				wantError(t, err, invalid, 400)
 				continue
@@ -54,7 +54,7 @@ func TestGetAuthorizationToken(t *testing.T) {
 				t.Errorf("the token is good for %s/%s of %s, %v", owner, domain, caller.Name(), err)
 			}
 		}
-		_, err := h.GetAuthorizationToken(t.Context(), &codeartifact.GetAuthorizationTokenInput{Domain: str("absent")})
+		_, err := h.GetAuthorizationToken(t.Context(), &codeartifact.GetAuthorizationTokenInput{Domain: new("absent")})
 		wantNotFound(t, err, "domain", "absent")
 	})
 }
@@ -66,12 +66,12 @@ func TestGetAuthorizationToken_NeedsBothPermissions(t *testing.T) {
 	capped := `{"Effect":"Allow","Action":"sts:GetServiceBearerToken","Resource":"*","Condition":{
 		"StringEquals":{"sts:AWSServiceName":"codeartifact.amazonaws.com"},"NumericLessThanEquals":{"sts:DurationSeconds":"3600"}}}`
 	ask := func(c *codeartifact.Client, seconds *int64) error {
-		_, err := c.GetAuthorizationToken(t.Context(), &codeartifact.GetAuthorizationTokenInput{Domain: str("corp"), DurationSeconds: seconds})
+		_, err := c.GetAuthorizationToken(t.Context(), &codeartifact.GetAuthorizationTokenInput{Domain: new("corp"), DurationSeconds: seconds})
 		return err
 	}
-	wantError(t, ask(h.user(account, "nobearer", get), nil), denied, 403)
-	wantError(t, ask(h.user(account, "noget", capped), aws.Int64(900)), denied, 403)
-	c := h.user(account, "capped", get, capped)
+	wantError(t, ask(h.user("nobearer", get), nil), denied, 403)
+	wantError(t, ask(h.user("noget", capped), aws.Int64(900)), denied, 403)
+	c := h.user("capped", get, capped)
 	if err := ask(c, aws.Int64(3600)); err != nil {
 		t.Error(err)
 	}
@@ -83,7 +83,7 @@ func TestGetAuthorizationToken_NeedsBothPermissions(t *testing.T) {
 }
 
 func (h *house) endpoint(repository string, f types.PackageFormat) (string, error) {
-	out, err := h.GetRepositoryEndpoint(h.t.Context(), &codeartifact.GetRepositoryEndpointInput{Domain: str("corp"), Repository: &repository, Format: f})
+	out, err := h.GetRepositoryEndpoint(h.t.Context(), &codeartifact.GetRepositoryEndpointInput{Domain: new("corp"), Repository: &repository, Format: f})
 	if err != nil {
 		return "", err
 	}
@@ -104,9 +104,9 @@ func TestGetRepositoryEndpoint(t *testing.T) {
 	wantNotFound(t, err, "repository", "absent")
 	_, err = h.endpoint("repo", "deb")
 	wantError(t, err, invalid, 400)
-	_, err = h.GetRepositoryEndpoint(t.Context(), &codeartifact.GetRepositoryEndpointInput{Domain: str("corp"), Repository: str("repo"), Format: "npm", EndpointType: "ipv6"})
+	_, err = h.GetRepositoryEndpoint(t.Context(), &codeartifact.GetRepositoryEndpointInput{Domain: new("corp"), Repository: new("repo"), Format: "npm", EndpointType: "ipv6"})
 	wantError(t, err, invalid, 400)
-	must[codeartifact.GetRepositoryEndpointOutput](t)(h.GetRepositoryEndpoint(t.Context(), &codeartifact.GetRepositoryEndpointInput{Domain: str("corp"), Repository: str("repo"), Format: "npm", EndpointType: "dualstack"}))
+	must[codeartifact.GetRepositoryEndpointOutput](t)(h.GetRepositoryEndpoint(t.Context(), &codeartifact.GetRepositoryEndpointInput{Domain: new("corp"), Repository: new("repo"), Format: "npm", EndpointType: "dualstack"}))
 }
 
 func TestGetRepositoryEndpoint_ConfiguredBase(t *testing.T) {

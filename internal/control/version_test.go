@@ -24,9 +24,9 @@ func shelf(h *house) {
 	h.t.Helper()
 	h.domain("corp")
 	h.repo("repo")
-	h.publish("repo", npmName("thing"), "1.0.0", `{"name":"thing","version":"1.0.0"}`)
-	h.publish("repo", npmName("thing"), "2.0.0", `{"name":"thing","version":"2.0.0"}`, "latest")
-	h.publish("repo", npmName("thing"), "3.0.0-beta", `{"name":"thing","version":"3.0.0-beta"}`, "next")
+	h.publish(npmName("thing"), "1.0.0", `{"name":"thing","version":"1.0.0"}`)
+	h.publish(npmName("thing"), "2.0.0", `{"name":"thing","version":"2.0.0"}`, "latest")
+	h.publish(npmName("thing"), "3.0.0-beta", `{"name":"thing","version":"3.0.0-beta"}`, "next")
 }
 
 func (h *house) setStatus(target types.PackageVersionStatus, versions ...string) *codeartifact.UpdatePackageVersionsStatusOutput {
@@ -86,7 +86,7 @@ func TestListPackageVersions(t *testing.T) {
 				}
 			})
 		}
-		in := &codeartifact.ListPackageVersionsInput{Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: str("absent")}
+		in := &codeartifact.ListPackageVersionsInput{Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: new("absent")}
 		_, err := h.ListPackageVersions(t.Context(), in)
 		wantNotFound(t, err, "package", "npm/absent")
 
@@ -103,7 +103,7 @@ func TestDescribePackageVersion(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		h.domain("corp")
 		h.repo("repo")
-		h.publish("repo", npmName("thing"), "1.0.0", `{"name":"thing","version":"1.0.0","description":"does things","homepage":"https://thing.test/",
+		h.publish(npmName("thing"), "1.0.0", `{"name":"thing","version":"1.0.0","description":"does things","homepage":"https://thing.test/",
 			"repository":{"type":"git","url":"git+https://git.test/thing.git"},"license":"MIT",
 			"dependencies":{"@team/dep":"^1.0.0","left":"~2"},"devDependencies":{"tester":"3"}}`)
 		v := h.describeVersion("repo", "1.0.0")
@@ -124,7 +124,7 @@ func TestDescribePackageVersion(t *testing.T) {
 		}
 
 		deps := must[codeartifact.ListPackageVersionDependenciesOutput](t)(h.ListPackageVersionDependencies(t.Context(), &codeartifact.ListPackageVersionDependenciesInput{
-			Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg, PackageVersion: str("1.0.0"),
+			Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg, PackageVersion: new("1.0.0"),
 		}))
 		var list []string
 		for _, d := range deps.Dependencies {
@@ -156,7 +156,7 @@ func TestDescribePackageVersion_OfABrokenManifest(t *testing.T) {
 	h := lite(t)
 	h.domain("corp")
 	h.repo("repo")
-	h.publish("repo", npmName("thing"), "1.0.0", `not a manifest`)
+	h.publish(npmName("thing"), "1.0.0", `not a manifest`)
 	if v := h.describeVersion("repo", "1.0.0"); *v.Version != "1.0.0" || *v.DisplayName != "thing" {
 		t.Errorf("described %+v", v)
 	}
@@ -170,15 +170,15 @@ func TestListPackageVersionDependencies_ManyComeInPages(t *testing.T) {
 	for i := range 1500 {
 		deps = append(deps, fmt.Sprintf(`"dep-%04d":"1"`, i))
 	}
-	h.publish("repo", npmName("thing"), "1.0.0", `{"dependencies":{`+strings.Join(deps, ",")+`}}`)
-	in := &codeartifact.ListPackageVersionDependenciesInput{Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg, PackageVersion: str("1.0.0")}
+	h.publish(npmName("thing"), "1.0.0", `{"dependencies":{`+strings.Join(deps, ",")+`}}`)
+	in := &codeartifact.ListPackageVersionDependenciesInput{Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg, PackageVersion: new("1.0.0")}
 	first := must[codeartifact.ListPackageVersionDependenciesOutput](t)(h.ListPackageVersionDependencies(t.Context(), in))
 	in.NextToken = first.NextToken
 	second := must[codeartifact.ListPackageVersionDependenciesOutput](t)(h.ListPackageVersionDependencies(t.Context(), in))
 	if len(first.Dependencies)+len(second.Dependencies) != 1500 || second.NextToken != nil {
 		t.Errorf("%d and %d", len(first.Dependencies), len(second.Dependencies))
 	}
-	in.NextToken = str("abc")
+	in.NextToken = new("abc")
 	_, err := h.ListPackageVersionDependencies(t.Context(), in)
 	wantError(t, err, invalid, 400)
 }
@@ -188,7 +188,7 @@ func TestAssets(t *testing.T) {
 		ctx := t.Context()
 		shelf(h)
 		in := &codeartifact.GetPackageVersionAssetInput{
-			Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg, PackageVersion: str("1.0.0"), Asset: str("package.tgz"),
+			Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg, PackageVersion: new("1.0.0"), Asset: new("package.tgz"),
 		}
 		out := must[codeartifact.GetPackageVersionAssetOutput](t)(h.GetPackageVersionAsset(ctx, in))
 		body, err := io.ReadAll(out.Asset)
@@ -202,7 +202,7 @@ func TestAssets(t *testing.T) {
 		}
 
 		list := must[codeartifact.ListPackageVersionAssetsOutput](t)(h.ListPackageVersionAssets(ctx, &codeartifact.ListPackageVersionAssetsInput{
-			Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg, PackageVersion: str("1.0.0"),
+			Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg, PackageVersion: new("1.0.0"),
 		}))
 		a := list.Assets[0]
 		if len(list.Assets) != 1 || *a.Name != "package.tgz" || *a.Size != int64(len(body)) || a.Hashes["SHA-256"] != fmt.Sprintf("%x", sha256.Sum256(body)) ||
@@ -213,17 +213,17 @@ func TestAssets(t *testing.T) {
 		in.PackageVersionRevision = revision
 		out = must[codeartifact.GetPackageVersionAssetOutput](t)(h.GetPackageVersionAsset(ctx, in))
 		_ = out.Asset.Close()
-		in.PackageVersionRevision = str("another")
+		in.PackageVersionRevision = new("another")
 		_, err = h.GetPackageVersionAsset(ctx, in)
 		wantNotFound(t, err, "package-version", "1.0.0")
-		in.PackageVersionRevision, in.Asset = nil, str("absent.tgz")
+		in.PackageVersionRevision, in.Asset = nil, new("absent.tgz")
 		_, err = h.GetPackageVersionAsset(ctx, in)
 		wantNotFound(t, err, "asset", "absent.tgz")
-		in.Asset, in.PackageVersion = str("package.tgz"), str("9")
+		in.Asset, in.PackageVersion = new("package.tgz"), new("9")
 		_, err = h.GetPackageVersionAsset(ctx, in)
 		wantNotFound(t, err, "package-version", "9")
 
-		in.PackageVersion = str("1.0.0")
+		in.PackageVersion = new("1.0.0")
 		h.setStatus("Unlisted", "1.0.0")
 		out = must[codeartifact.GetPackageVersionAssetOutput](t)(h.GetPackageVersionAsset(ctx, in))
 		_ = out.Asset.Close()
@@ -234,7 +234,7 @@ func TestAssets(t *testing.T) {
 		_, err = h.GetPackageVersionAsset(ctx, in)
 		wantConflict(t, err, "package-version", "1.0.0")
 		list = must[codeartifact.ListPackageVersionAssetsOutput](t)(h.ListPackageVersionAssets(ctx, &codeartifact.ListPackageVersionAssetsInput{
-			Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg, PackageVersion: str("1.0.0"),
+			Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg, PackageVersion: new("1.0.0"),
 		}))
 		if list.Assets == nil || len(list.Assets) > 0 {
 			t.Errorf("listed %v", list.Assets)
@@ -246,8 +246,8 @@ func TestGetPackageVersionReadme(t *testing.T) {
 	h := lite(t)
 	h.domain("corp")
 	h.repo("repo")
-	h.publish("repo", npmName("thing"), "1.0.0", `{}`)
-	h.publish("repo", npmName("thing"), "2.0.0", `{"readme":"from the manifest"}`)
+	h.publish(npmName("thing"), "1.0.0", `{}`)
+	h.publish(npmName("thing"), "2.0.0", `{"readme":"from the manifest"}`)
 	in := &codeartifact.GetPackageVersionReadmeInput{Domain: thing.domain, Repository: thing.repository, Format: "npm", Package: thing.pkg}
 	for version, want := range map[string]string{"1.0.0": "# thing 1.0.0", "2.0.0": "from the manifest"} {
 		in.PackageVersion = &version
@@ -257,10 +257,10 @@ func TestGetPackageVersionReadme(t *testing.T) {
 		}
 	}
 	h.dispose("1.0.0")
-	in.PackageVersion = str("1.0.0")
+	in.PackageVersion = new("1.0.0")
 	_, err := h.GetPackageVersionReadme(t.Context(), in)
 	wantNotFound(t, err, "package-version", "1.0.0")
-	in.PackageVersion = str("9")
+	in.PackageVersion = new("9")
 	_, err = h.GetPackageVersionReadme(t.Context(), in)
 	wantNotFound(t, err, "package-version", "9")
 }
@@ -312,7 +312,7 @@ func TestUpdatePackageVersionsStatus(t *testing.T) {
 		}
 		_, err = h.UpdatePackageVersionsStatus(t.Context(), &in)
 		wantError(t, err, invalid, 400)
-		in.Versions, in.Package = []string{"1"}, str("absent")
+		in.Versions, in.Package = []string{"1"}, new("absent")
 		_, err = h.UpdatePackageVersionsStatus(t.Context(), &in)
 		wantNotFound(t, err, "package", "npm/absent")
 	})
@@ -341,8 +341,8 @@ func TestDisposeAndDeletePackageVersions(t *testing.T) {
 			gone.FailedVersions["2.0.0"].ErrorCode != "MISMATCHED_STATUS" || gone.FailedVersions["9"].ErrorCode != "NOT_FOUND" {
 			t.Errorf("got %+v", gone)
 		}
-		h.publish("repo", npmName("thing"), "1.0.0", `{}`) // the number is free
-		del.Repository = str("absent")
+		h.publish(npmName("thing"), "1.0.0", `{}`) // the number is free
+		del.Repository = new("absent")
 		_, err = h.DeletePackageVersions(t.Context(), del)
 		wantNotFound(t, err, "repository", "absent")
 	})
@@ -353,7 +353,7 @@ func TestCopyPackageVersions(t *testing.T) {
 		shelf(h)
 		h.repo("prod")
 		in := codeartifact.CopyPackageVersionsInput{
-			Domain: thing.domain, SourceRepository: str("repo"), DestinationRepository: str("prod"), Format: "npm", Package: thing.pkg, Versions: []string{"1.0.0", "2.0.0"},
+			Domain: thing.domain, SourceRepository: new("repo"), DestinationRepository: new("prod"), Format: "npm", Package: thing.pkg, Versions: []string{"1.0.0", "2.0.0"},
 		}
 		out := must[codeartifact.CopyPackageVersionsOutput](t)(h.CopyPackageVersions(t.Context(), &in))
 		from, to := h.describeVersion("repo", "2.0.0"), h.describeVersion("prod", "2.0.0")
@@ -382,7 +382,7 @@ func TestCopyPackageVersions(t *testing.T) {
 		}
 		for _, repository := range []**string{&in.SourceRepository, &in.DestinationRepository} {
 			kept := *repository
-			*repository = str("absent")
+			*repository = new("absent")
 			_, err := h.CopyPackageVersions(t.Context(), &in)
 			wantNotFound(t, err, "repository", "absent")
 			*repository = kept
@@ -395,11 +395,11 @@ func TestCopyPackageVersions_NeedsBothSides(t *testing.T) {
 	shelf(h)
 	h.repo("prod")
 	in := codeartifact.CopyPackageVersionsInput{
-		Domain: thing.domain, SourceRepository: str("repo"), DestinationRepository: str("prod"), Format: "npm", Package: thing.pkg, Versions: []string{"1.0.0"},
+		Domain: thing.domain, SourceRepository: new("repo"), DestinationRepository: new("prod"), Format: "npm", Package: thing.pkg, Versions: []string{"1.0.0"},
 	}
-	read := statement("Allow", "codeartifact:ReadFromRepository", repositoryARN("corp", "repo"))
-	onRepository := statement("Allow", "codeartifact:CopyPackageVersions", repositoryARN("corp", "prod"))
-	onPackage := statement("Allow", "codeartifact:CopyPackageVersions", strings.Replace(repositoryARN("corp", "prod"), ":repository/", ":package/", 1)+"/npm//thing")
+	read := statement("Allow", "codeartifact:ReadFromRepository", repositoryARN("repo"))
+	onRepository := statement("Allow", "codeartifact:CopyPackageVersions", repositoryARN("prod"))
+	onPackage := statement("Allow", "codeartifact:CopyPackageVersions", strings.Replace(repositoryARN("prod"), ":repository/", ":package/", 1)+"/npm//thing")
 	for name, c := range map[string]struct {
 		statements []string
 		allowed    bool
@@ -409,7 +409,7 @@ func TestCopyPackageVersions_NeedsBothSides(t *testing.T) {
 		"nopkg":    {[]string{read, onRepository}, false},
 		"complete": {[]string{read, onRepository, onPackage}, true},
 	} {
-		_, err := h.user(account, name, c.statements...).CopyPackageVersions(t.Context(), &in)
+		_, err := h.user(name, c.statements...).CopyPackageVersions(t.Context(), &in)
 		if c.allowed != (err == nil) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -427,10 +427,10 @@ func TestCopyPackageVersions_FromThePublicRegistry(t *testing.T) {
 		h.repo("view", "store")
 		h.repo("prod")
 		must[codeartifact.AssociateExternalConnectionOutput](t)(h.AssociateExternalConnection(t.Context(), &codeartifact.AssociateExternalConnectionInput{
-			Domain: thing.domain, Repository: str("store"), ExternalConnection: str(public),
+			Domain: thing.domain, Repository: new("store"), ExternalConnection: new(public),
 		}))
 		in := &codeartifact.CopyPackageVersionsInput{
-			Domain: thing.domain, SourceRepository: str("view"), DestinationRepository: str("prod"), Format: "npm", Package: thing.pkg, Versions: []string{"1.1.0"}, IncludeFromUpstream: aws.Bool(true),
+			Domain: thing.domain, SourceRepository: new("view"), DestinationRepository: new("prod"), Format: "npm", Package: thing.pkg, Versions: []string{"1.1.0"}, IncludeFromUpstream: aws.Bool(true),
 		}
 		if out := must[codeartifact.CopyPackageVersionsOutput](t)(h.CopyPackageVersions(t.Context(), in)); len(out.SuccessfulVersions) != 1 {
 			t.Fatalf("got %+v", out)
@@ -439,18 +439,18 @@ func TestCopyPackageVersions_FromThePublicRegistry(t *testing.T) {
 		if v.Origin.OriginType != "EXTERNAL" || *v.Origin.DomainEntryPoint.ExternalConnectionName != public || v.PublishedTime.Year() != 2020 {
 			t.Errorf("the copy is %+v", v)
 		}
-		p := must[codeartifact.DescribePackageOutput](t)(h.DescribePackage(t.Context(), &codeartifact.DescribePackageInput{Domain: thing.domain, Repository: str("prod"), Format: "npm", Package: thing.pkg})).Package
+		p := must[codeartifact.DescribePackageOutput](t)(h.DescribePackage(t.Context(), &codeartifact.DescribePackageInput{Domain: thing.domain, Repository: new("prod"), Format: "npm", Package: thing.pkg})).Package
 		if got := restrictionsOf(p.OriginConfiguration); got != [2]string{"BLOCK", "ALLOW"} {
 			t.Errorf("restrictions %v", got)
 		}
-		_, err := h.DescribePackage(t.Context(), &codeartifact.DescribePackageInput{Domain: thing.domain, Repository: str("view"), Format: "npm", Package: thing.pkg})
+		_, err := h.DescribePackage(t.Context(), &codeartifact.DescribePackageInput{Domain: thing.domain, Repository: new("view"), Format: "npm", Package: thing.pkg})
 		wantNotFound(t, err, "package", "npm/thing")
 		h.describeVersion("store", "1.1.0")
 		in.Versions = []string{"7.0.0"}
 		if out := must[codeartifact.CopyPackageVersionsOutput](t)(h.CopyPackageVersions(t.Context(), in)); out.FailedVersions["7.0.0"].ErrorCode != "NOT_FOUND" {
 			t.Errorf("got %+v", out)
 		}
-		in.Package = str("absent")
+		in.Package = new("absent")
 		_, err = h.CopyPackageVersions(t.Context(), in)
 		wantNotFound(t, err, "package", "npm/absent")
 		outside.Stop()
@@ -459,7 +459,7 @@ func TestCopyPackageVersions_FromThePublicRegistry(t *testing.T) {
 				t.Error(err)
 			}
 		}()
-		in.Package = str("never-asked")
+		in.Package = new("never-asked")
 		_, err = h.CopyPackageVersions(t.Context(), in)
 		wantError(t, err, "InternalServerException", 502)
 		h.log.Reset() // it was logged, as a failure that is not the caller's
@@ -470,9 +470,9 @@ func TestDescribePackageVersion_ScopedDisplayName(t *testing.T) {
 	h := lite(t)
 	h.domain("corp")
 	h.repo("repo")
-	h.publish("repo", artifact.Coordinates{Format: artifact.NPM, Namespace: "team", Name: "thing"}, "1.0.0", `{}`)
+	h.publish(artifact.Coordinates{Format: artifact.NPM, Namespace: "team", Name: "thing"}, "1.0.0", `{}`)
 	v := must[codeartifact.DescribePackageVersionOutput](t)(h.DescribePackageVersion(t.Context(), &codeartifact.DescribePackageVersionInput{
-		Domain: thing.domain, Repository: thing.repository, Format: "npm", Namespace: str("team"), Package: thing.pkg, PackageVersion: str("1.0.0"),
+		Domain: thing.domain, Repository: thing.repository, Format: "npm", Namespace: new("team"), Package: thing.pkg, PackageVersion: new("1.0.0"),
 	})).PackageVersion
 	if *v.DisplayName != "@team/thing" || *v.Namespace != "team" || *v.PackageName != "thing" {
 		t.Errorf("described %+v", v)

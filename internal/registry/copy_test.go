@@ -29,11 +29,11 @@ func TestCopy_MovesReferencesAlone(t *testing.T) {
 	h.repo("prod")
 	before := h.events()
 	out := h.mustCopy(copyOf("repo", "prod", "1.0.0", "2.0.0"))
-	from, _ := h.row("repo", "thing", "2.0.0")
+	from, _ := h.row("repo", "2.0.0")
 	if diff := gocmp.Diff(VersionState{from.Revision, artifact.Published}, out.Done["2.0.0"]); diff != "" || len(out.Done) != 2 || len(out.Failed) != 0 {
 		t.Error(out, diff)
 	}
-	to, assets := h.row("prod", "thing", "2.0.0")
+	to, assets := h.row("prod", "2.0.0")
 	if diff := gocmp.Diff(from.Version, to.Version); diff != "" || len(assets) != 1 {
 		t.Error(diff, assets)
 	}
@@ -131,7 +131,7 @@ func TestCopy_Overwrites(t *testing.T) {
 func TestCopy_Revisions(t *testing.T) {
 	h := shelf(t)
 	h.repo("prod")
-	one, _ := h.row("repo", "thing", "1.0.0")
+	one, _ := h.row("repo", "1.0.0")
 	q := copyOf("repo", "prod")
 	q.Revisions = map[string]string{"1.0.0": "x"}
 	out := h.mustCopy(q)
@@ -262,7 +262,7 @@ func TestCopy_FromOutside(t *testing.T) {
 	if got := remote.gets.Load(); got != 2 {
 		t.Errorf("%d files were fetched, want 2", got)
 	}
-	v, _ := h.row("prod", "thing", "1.0.0")
+	v, _ := h.row("prod", "1.0.0")
 	if diff := gocmp.Diff(artifact.Origin{Type: artifact.External, Connection: public}, v.Origin); diff != "" {
 		t.Error(diff)
 	}

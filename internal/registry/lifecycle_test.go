@@ -23,11 +23,11 @@ func batch(versions ...string) Batch {
 	return Batch{Repository: repoID("repo"), Coordinates: coords("thing"), Versions: versions}
 }
 
-// row reads a stored version with its assets.
-func (h *house) row(repo, name, version string) (v catalog.Version, assets []catalog.Asset) {
+// row reads a stored version of "thing" with its assets.
+func (h *house) row(repo, version string) (v catalog.Version, assets []catalog.Asset) {
 	h.t.Helper()
 	err := h.db.View(h.t.Context(), func(tx *catalog.Tx) error {
-		p, err := tx.Package(h.repos[repo].ID, coords(name))
+		p, err := tx.Package(h.repos[repo].ID, coords("thing"))
 		if err != nil {
 			return err
 		}
@@ -127,7 +127,7 @@ func shelf(t *testing.T) *house {
 
 func TestUpdateStatus_ChangesAllAndTells(t *testing.T) {
 	h := shelf(t)
-	revision := func(number string) string { v, _ := h.row("repo", "thing", number); return v.Revision }
+	revision := func(number string) string { v, _ := h.row("repo", number); return v.Revision }
 	one, two, before := revision("1.0.0"), revision("2.0.0"), h.events()
 	out, err := h.service.UpdateStatus(t.Context(), batch("2.0.0", "1.0.0", "2.0.0"), artifact.Archived)
 	if err != nil {
@@ -146,7 +146,7 @@ func TestUpdateStatus_ChangesAllAndTells(t *testing.T) {
 	if _, err := h.versions("repo", "thing"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("an archived package is listed: %v", err)
 	}
-	if v, _ := h.row("repo", "thing", "1.0.0"); string(v.Manifest) != `{"note":"ours"}` {
+	if v, _ := h.row("repo", "1.0.0"); string(v.Manifest) != `{"note":"ours"}` {
 		t.Errorf("the manifest became %q", v.Manifest)
 	}
 }
@@ -214,10 +214,10 @@ func TestUpdateStatus_OneFailureLeavesAllAlone(t *testing.T) {
 
 func TestUpdateStatus_OtherRevision(t *testing.T) {
 	h := shelf(t)
-	one, _ := h.row("repo", "thing", "1.0.0")
+	one, _ := h.row("repo", "1.0.0")
 	b := batch("1.0.0", "2.0.0")
 	b.Revisions = map[string]string{"1.0.0": one.Revision, "2.0.0": "x"}
-	two, _ := h.row("repo", "thing", "2.0.0")
+	two, _ := h.row("repo", "2.0.0")
 	out, err := h.service.UpdateStatus(t.Context(), b, artifact.Archived)
 	if err != nil {
 		t.Fatal(err)
@@ -280,7 +280,7 @@ func TestDispose_TakesBytesAndKeepsTheNumber(t *testing.T) {
 	if err != nil || out.Done["2.0.0"].Status != artifact.Disposed {
 		t.Fatal(out, err)
 	}
-	if _, assets := h.row("repo", "thing", "2.0.0"); len(assets) > 0 {
+	if _, assets := h.row("repo", "2.0.0"); len(assets) > 0 {
 		t.Errorf("the assets are there still: %v", assets)
 	}
 	if diff := gocmp.Diff([]string{"Updated repo 2.0.0 Disposed +0-1~0"}, h.since(before)); diff != "" {
@@ -299,7 +299,7 @@ func TestDispose_TakesBytesAndKeepsTheNumber(t *testing.T) {
 
 func TestDeleteVersions_DeletesWhatItCan(t *testing.T) {
 	h := shelf(t)
-	two, _ := h.row("repo", "thing", "2.0.0")
+	two, _ := h.row("repo", "2.0.0")
 	before := h.events()
 	b := batch("1.0.0", "2.0.0", "9")
 	if _, err := h.service.UpdateStatus(t.Context(), batch("1.0.0"), artifact.Archived); err != nil {
@@ -375,7 +375,7 @@ func TestSetRestrictions_BeforeAnyVersion(t *testing.T) {
 
 func TestOpenStored(t *testing.T) {
 	h := shelf(t)
-	_, assets := h.row("repo", "thing", "1.0.0")
+	_, assets := h.row("repo", "1.0.0")
 	r, err := h.service.OpenStored(t.Context(), assets[0])
 	if err != nil {
 		t.Fatal(err)

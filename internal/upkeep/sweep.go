@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"packhouse/internal/blob"
@@ -14,8 +15,8 @@ import (
 // quick, but on SQLite every other writer waits for it.
 const sweepBatch = 32
 
-// swept counts what a sweep removed.
-type swept struct {
+// Swept counts what a sweep removed.
+type Swept struct {
 	Blobs int
 	Bytes int64
 }
@@ -25,7 +26,7 @@ type swept struct {
 func (r *Runner) sweepBlobs(ctx context.Context, _ catalog.Job) error {
 	total, err := r.Sweep(ctx)
 	if total.Blobs > 0 {
-		r.log.InfoContext(ctx, "swept unreferenced bytes", "blobs", total.Blobs, "bytes", total.Bytes)
+		r.log.InfoContext(ctx, "swept unreferenced bytes", slog.Int("blobs", total.Blobs), slog.Int64("bytes", total.Bytes))
 	}
 	return err
 }
@@ -33,7 +34,7 @@ func (r *Runner) sweepBlobs(ctx context.Context, _ catalog.Job) error {
 // Sweep is one whole sweep, done now. Publishing goes on meanwhile: the bytes
 // and their row go inside one transaction that has looked for references
 // itself, and only if nobody has put the bytes again since the grace began.
-func (r *Runner) Sweep(ctx context.Context) (total swept, err error) {
+func (r *Runner) Sweep(ctx context.Context) (total Swept, err error) {
 	before := r.opt.Now().Add(-r.opt.Grace)
 	if err := r.sweepRows(ctx, before, &total); err != nil {
 		return total, fmt.Errorf("sweep blobs: %w", err)
@@ -45,7 +46,7 @@ func (r *Runner) Sweep(ctx context.Context) (total swept, err error) {
 }
 
 // sweepRows goes through the blobs that have a row and no reference.
-func (r *Runner) sweepRows(ctx context.Context, before time.Time, total *swept) error {
+func (r *Runner) sweepRows(ctx context.Context, before time.Time, total *Swept) error {
 	var after catalog.StoredBlob
 	for {
 		var some []catalog.StoredBlob
@@ -66,7 +67,7 @@ func (r *Runner) sweepRows(ctx context.Context, before time.Time, total *swept) 
 // sweepFiles goes through the files of the store for those without a row: left
 // by a crash between storing the bytes and committing the row, or uploaded and
 // never published.
-func (r *Runner) sweepFiles(ctx context.Context, before time.Time, total *swept) error {
+func (r *Runner) sweepFiles(ctx context.Context, before time.Time, total *Swept) error {
 	var some []catalog.StoredBlob
 	flush := func() error {
 		err := r.remove(ctx, some, before, total)
@@ -105,7 +106,7 @@ func (r *Runner) sweepFiles(ctx context.Context, before time.Time, total *swept)
 // transaction and one that adds a reference commits first, the other sees it:
 // a reference found here keeps the bytes; bytes gone there refuse the reference
 // (registry, refer).
-func (r *Runner) remove(ctx context.Context, some []catalog.StoredBlob, before time.Time, total *swept) error {
+func (r *Runner) remove(ctx context.Context, some []catalog.StoredBlob, before time.Time, total *Swept) error {
 	if len(some) == 0 {
 		return nil
 	}

@@ -3,6 +3,7 @@ package upkeep
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 
 	"packhouse/internal/catalog"
@@ -21,7 +22,7 @@ func (r *Runner) purgeRepository(ctx context.Context, job catalog.Job) error {
 			return err
 		})
 		if fault.Is(err, fault.Conflict) {
-			r.log.WarnContext(ctx, "a repository that exists is not purged", "repository", job.Key)
+			r.log.WarnContext(ctx, "a repository that exists is not purged", slog.String("repository", job.Key))
 			return nil
 		}
 		if err != nil {

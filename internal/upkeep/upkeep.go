@@ -201,7 +201,7 @@ func (r *Runner) lease(ctx context.Context, limit int) []catalog.Job {
 	})
 	if err != nil {
 		if ctx.Err() == nil {
-			r.log.ErrorContext(ctx, "due jobs cannot be looked for", "error", err)
+			r.log.ErrorContext(ctx, "due jobs cannot be looked for", slog.Any("error", err))
 		}
 		return nil
 	}
@@ -237,9 +237,11 @@ func (r *Runner) work(ctx context.Context, k kind, job catalog.Job) {
 	})
 	switch {
 	case err != nil && !interrupted && !errors.Is(err, errMore):
-		r.log.ErrorContext(ctx, "job failed and will be tried again", "kind", k.name, "key", job.Key, "attempt", job.Attempts, "error", err)
+		r.log.ErrorContext(ctx, "job failed and will be tried again",
+			slog.String("kind", k.name), slog.String("key", job.Key), slog.Int("attempt", job.Attempts), slog.Any("error", err))
 	case recorded != nil && !fault.Is(recorded, fault.Conflict):
-		r.log.ErrorContext(ctx, "the end of a job could not be recorded", "kind", k.name, "key", job.Key, "error", recorded)
+		r.log.ErrorContext(ctx, "the end of a job could not be recorded",
+			slog.String("kind", k.name), slog.String("key", job.Key), slog.Any("error", recorded))
 	}
 }
 
@@ -263,7 +265,7 @@ func (r *Runner) locals(ctx context.Context) {
 	for {
 		for _, l := range r.opt.Local {
 			if err := l.Run(ctx); err != nil && ctx.Err() == nil {
-				r.log.ErrorContext(ctx, "upkeep failed and will be tried again", "task", l.Name, "error", err)
+				r.log.ErrorContext(ctx, "upkeep failed and will be tried again", slog.String("task", l.Name), slog.Any("error", err))
 			}
 		}
 		select {

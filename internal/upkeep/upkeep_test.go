@@ -37,9 +37,7 @@ const (
 )
 
 // later is a clock that is ahead, so that what is stored now is old.
-func later(d time.Duration) func() time.Time {
-	return func() time.Time { return time.Now().Add(d) }
-}
+func later() time.Time { return time.Now().Add(2 * day) }
 
 func openCatalog(t *testing.T, engine string, o catalog.Options) *catalog.DB {
 	t.Helper()
@@ -180,12 +178,12 @@ func TestSweep_TakesWhatNothingRefersTo(t *testing.T) {
 		if err != nil || total.Blobs != 0 {
 			t.Errorf("within the grace: swept %v, %v", total, err)
 		}
-		r = newRunner(Options{DB: db, Blobs: s.blobs, Now: later(2 * day)})
+		r = newRunner(Options{DB: db, Blobs: s.blobs, Now: later})
 		total, err = r.Sweep(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
-		want := swept{Blobs: 2, Bytes: int64(len("deleted") + len("uploaded and never published"))}
+		want := Swept{Blobs: 2, Bytes: int64(len("deleted") + len("uploaded and never published"))}
 		if diff := cmp.Diff(want, total); diff != "" {
 			t.Error(diff)
 		}
@@ -208,7 +206,7 @@ func TestSweep_RowsWithoutBytesGoToo(t *testing.T) {
 	s := newShop(t, db, memblob.New(blob.Limits{}))
 	sha := digest.Of([]byte("x")).Hex(digest.SHA256)
 	update(t, db, func(tx *catalog.Tx) error { return tx.StoreBlob(s.domain.ID, sha, 1) })
-	if _, err := newRunner(Options{DB: db, Blobs: s.blobs, Now: later(2 * day)}).Sweep(t.Context()); err != nil {
+	if _, err := newRunner(Options{DB: db, Blobs: s.blobs, Now: later}).Sweep(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	update(t, db, func(tx *catalog.Tx) error {
@@ -233,7 +231,7 @@ func TestSweep_KeepsTheCurrentRemoteDocument(t *testing.T) {
 				})
 			})
 		}
-		if _, err := newRunner(Options{DB: db, Blobs: blobs, Now: later(2 * day)}).Sweep(t.Context()); err != nil {
+		if _, err := newRunner(Options{DB: db, Blobs: blobs, Now: later}).Sweep(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		s := &shop{t: t, blobs: blobs}
@@ -256,7 +254,7 @@ func TestSweep_KeepsTheRowWhenBytesCannotGo(t *testing.T) {
 	a := s.put("x")
 	sha := a.Digests.Hex(digest.SHA256)
 	update(t, db, func(tx *catalog.Tx) error { return tx.StoreBlob(s.domain.ID, sha, 1) })
-	_, err := newRunner(Options{DB: db, Blobs: failingStore{s.blobs}, Now: later(2 * day)}).Sweep(t.Context())
+	_, err := newRunner(Options{DB: db, Blobs: failingStore{s.blobs}, Now: later}).Sweep(t.Context())
 	if !fault.Is(err, fault.Unavailable) {
 		t.Errorf("got error %v", err)
 	}
