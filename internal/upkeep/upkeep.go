@@ -125,13 +125,16 @@ func (r *Runner) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { r.locals(ctx) })
-	if err := r.schedule(ctx); err != nil && ctx.Err() == nil {
-		return fmt.Errorf("schedule upkeep: %w", err)
-	}
 	var busy atomic.Int32
 	poll := time.NewTicker(r.opt.Poll)
 	defer poll.Stop()
-	for {
+	for scheduled := false; ; {
+		if !scheduled { // the database may not be there yet
+			err := r.schedule(ctx)
+			if scheduled = err == nil; !scheduled && ctx.Err() == nil {
+				r.log.ErrorContext(ctx, "upkeep could not be scheduled and will be tried again", slog.Any("error", err))
+			}
+		}
 		for _, job := range r.lease(ctx, r.opt.Workers-int(busy.Load())) {
 			busy.Add(1)
 			running.Go(func() {
