@@ -26,7 +26,7 @@ type Change struct {
 // when the transaction has committed. The methods of Tx that write call it
 // themselves; what is derived from rows they do not know of may add to it.
 func (tx *Tx) Changed(c Change) {
-	if _, ok := tx.seen[c]; ok {
+	if _, ok := tx.seen[c]; ok || tx.quiet && !c.Config {
 		return
 	}
 	if tx.seen == nil {
@@ -34,6 +34,16 @@ func (tx *Tx) Changed(c Change) {
 	}
 	tx.seen[c] = struct{}{}
 	tx.changes = append(tx.changes, c)
+}
+
+// Quietly runs fn without announcing the packages it writes to: for writes that
+// cannot alter any answer given before them, such as keeping a copy of a version
+// that was visible already.
+func (tx *Tx) Quietly(fn func() error) error {
+	before := tx.quiet
+	tx.quiet = true
+	defer func() { tx.quiet = before }()
+	return fn()
 }
 
 func (tx *Tx) configChanged() { tx.Changed(Change{Config: true}) }

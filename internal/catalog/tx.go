@@ -25,6 +25,7 @@ type Tx struct {
 	now     func() time.Time
 	changes []Change
 	seen    map[Change]struct{}
+	quiet   bool // changes of packages are not announced
 }
 
 // querier is a connection or a transaction, with or without cached statements.

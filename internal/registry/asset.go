@@ -54,11 +54,18 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 		return s.bringIn(ctx, v, k, h)
 	case h.at != root:
 		err := s.db.Update(ctx, func(tx *catalog.Tx) error {
-			assets, err := tx.Assets(h.version.ID, "", 0)
+			row, err := tx.Version(h.version.PackageID, k.version)
+			if fault.Is(err, fault.NotFound) {
+				return nil // deleted since: the next turn sees it
+			}
 			if err != nil {
 				return err
 			}
-			return s.retain(tx, root, k.c, v.packages[h.at].DisplayName, h.version, assets)
+			assets, err := tx.Assets(row.ID, "", 0)
+			if err != nil {
+				return err
+			}
+			return s.retain(tx, root, k.c, v.packages[h.at].DisplayName, row.Version, assets)
 		})
 		s.observe(k.c.Format, "retained")
 		return nil, true, err
@@ -222,10 +229,9 @@ func (s *Service) ingest(ctx context.Context, a *arrival, at *node, k contentKey
 	if !slices.Contains(nodes, at) {
 		nodes = append(nodes, at)
 	}
-	row := catalog.Version{Version: version}
 	err := s.db.Update(ctx, func(tx *catalog.Tx) error {
 		for _, n := range nodes {
-			err := s.retain(tx, n, k.c, displayName(k.c), row, []catalog.Asset{{Asset: asset}})
+			err := s.retain(tx, n, k.c, displayName(k.c), version, []catalog.Asset{{Asset: asset}})
 			if n != at && fault.Is(err, fault.NotFound) {
 				continue // the repository went meanwhile; the others want it still
 			}
@@ -249,9 +255,10 @@ func displayName(c artifact.Coordinates) string {
 	return c.Name
 }
 
-// retain puts a reference to a version into a repository. One that is there
-// already stays as it is, and gets the assets it lacks.
-func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, display string, v catalog.Version, assets []catalog.Asset) error {
+// retain puts a reference to a version, whose manifest is loaded, into a
+// repository. One that is there already stays as it is, and gets the assets it
+// lacks.
+func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, display string, v artifact.Version, assets []catalog.Asset) error {
 	repos, err := tx.RepositoriesByID(n.repo.ID)
 	if err != nil {
 		return err
@@ -259,29 +266,43 @@ func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, displa
 	if len(repos) == 0 {
 		return fault.About(fault.NotFound, "repository", n.repo.Name, "repository %s does not exist any more", n.repo.Name)
 	}
-	manifest := v.Manifest
-	if manifest == nil && v.ID != "" {
-		if err := tx.Manifests([]string{v.ID}, func(_ string, m []byte) error { manifest = m; return nil }); err != nil {
+	p, err := tx.Package(n.repo.ID, c)
+	if err == nil {
+		row, err := tx.Version(p.ID, v.Number)
+		if err == nil {
+			return s.extend(tx, n, p, row, assets)
+		}
+		if !fault.Is(err, fault.NotFound) {
 			return err
 		}
-	}
-	p, _, err := tx.EnsurePackage(repos[0], c, display, artifact.DefaultRestrictions(false))
-	if err != nil {
+	} else if !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	add := v.Version
-	add.Manifest = manifest
-	if add.Status != artifact.Unlisted {
-		add.Status = artifact.Published
-	}
-	row, err := tx.Version(p.ID, add.Number)
-	created := fault.Is(err, fault.NotFound)
-	if created {
-		row, err = tx.InsertVersion(p, add)
-	}
-	if err != nil {
-		return err
-	}
+	// What was visible from here stays visible, only from nearer by: answers
+	// given before stay right, so nothing that was derived need be made again.
+	return tx.Quietly(func() error {
+		p, _, err := tx.EnsurePackage(repos[0], c, display, artifact.DefaultRestrictions(false))
+		if err != nil {
+			return err
+		}
+		if v.Status != artifact.Unlisted {
+			v.Status = artifact.Published
+		}
+		row, err := tx.InsertVersion(p, v)
+		if err != nil {
+			return err
+		}
+		for _, a := range assets {
+			if err := tx.InsertAsset(p, row.ID, a.Asset); err != nil {
+				return err
+			}
+		}
+		return tx.Emit(eventOf(n, c, v, artifact.Event{Operation: "Created", AssetsAdded: len(assets), Metadata: true, StatusChanged: true}))
+	})
+}
+
+// extend adds the assets that a retained version lacks.
+func (s *Service) extend(tx *catalog.Tx, n *node, p catalog.Package, row catalog.Version, assets []catalog.Asset) error {
 	added := 0
 	for _, a := range assets {
 		if err := tx.InsertAsset(p, row.ID, a.Asset); err == nil {
@@ -290,14 +311,18 @@ func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, displa
 			return err
 		}
 	}
-	if !created && added == 0 {
+	if added == 0 {
 		return nil
 	}
-	op := "Updated"
-	if created {
-		op = "Created"
+	all, err := tx.Assets(row.ID, "", 0)
+	if err != nil {
+		return err
 	}
-	return tx.Emit(eventOf(n, c, row.Version, artifact.Event{Operation: op, AssetsAdded: added, Metadata: created, StatusChanged: created}))
+	row.Revision = artifact.Revise(row.Manifest, plainAssets(all))
+	if err := tx.UpdateVersion(p, row); err != nil {
+		return err
+	}
+	return tx.Emit(eventOf(n, p.Coordinates, row.Version, artifact.Event{Operation: "Updated", AssetsAdded: added}))
 }
 
 // eventOf fills in what an event says of where and what.

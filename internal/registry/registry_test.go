@@ -826,6 +826,27 @@ func TestDocument_FollowsEveryChangeInReach(t *testing.T) {
 	want("")
 }
 
+func TestDocument_RetentionChangesNothing(t *testing.T) {
+	h, o := org(t)
+	o.put("express", "1.0.0", "one")
+	h.mustPublish("npm-internal", "widget", "1.0.0", "ours")
+	get := func(name string) *Document {
+		t.Helper()
+		d, err := h.open("frontend-app").Document(t.Context(), coords(name), Variant{Name: "numbers"}, "text/plain", renderNumbers)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return d
+	}
+	for name, content := range map[string]string{"express": "one", "widget": "ours"} {
+		before := get(name)
+		h.mustFetch("frontend-app", name, "1.0.0", content)
+		if get(name) != before {
+			t.Errorf("%s was rendered again for a version that it shows already", name)
+		}
+	}
+}
+
 func TestDocument_EncodingsAndConditions(t *testing.T) {
 	h, _ := org(t)
 	h.mustPublish("npm-internal", "widget", "1.0.0", "one")
