@@ -45,6 +45,9 @@ type Options struct {
 	Log     io.Writer // the log; os.Stderr if nil
 	Version string
 	Now     func() time.Time // time.Now if nil
+	// Prepare, if set, runs once requests are answered; the server is not ready
+	// before it has ended, and does not go on when it fails.
+	Prepare func(ctx context.Context, a *App) error
 }
 
 // App is a server.
@@ -53,6 +56,7 @@ type App struct {
 	log     *slog.Logger
 	version string
 	now     func() time.Time
+	prepare func(ctx context.Context, a *App) error
 
 	db         *catalog.DB
 	disk       *fsblob.Store
@@ -117,7 +121,7 @@ func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
-	a := &App{cfg: cfg, version: opt.Version, now: opt.Now, log: newLogger(opt.Log, cfg)}
+	a := &App{cfg: cfg, version: opt.Version, now: opt.Now, prepare: opt.Prepare, log: newLogger(opt.Log, cfg)}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, a.Close())
@@ -143,6 +147,7 @@ func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error
 		ops.Check{Name: "database", Run: a.db.Check},
 		ops.Check{Name: "blobs", Run: a.disk.Check},
 	)
+	a.health.Starting(opt.Prepare != nil)
 	a.observe()
 	if err := a.listen(ctx); err != nil {
 		return nil, err
@@ -407,13 +412,25 @@ func (a *App) Run(ctx context.Context) error {
 		}()
 	}
 	a.log.Info("serving", slog.String("address", a.Addr()), slog.String("version", a.version), slog.String("data", a.cfg.Data))
-	var failed error
+	prepared := a.prepareIn(ctx)
 	running := len(a.servers)
-	select {
-	case <-ctx.Done():
-	case failed = <-ended:
-		running--
-	}
+	failed := func() error {
+		for {
+			select {
+			case <-ctx.Done():
+				return nil
+			case err := <-ended:
+				running--
+				return fmt.Errorf("serve: %w", err)
+			case err := <-prepared:
+				if err != nil && ctx.Err() == nil {
+					return err
+				}
+				a.health.Starting(err != nil)
+				prepared = nil
+			}
+		}
+	}()
 	a.log.Info("stopping", slog.Duration("patience", a.cfg.ShutdownTimeout))
 	a.health.Stopping()
 	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), a.cfg.ShutdownTimeout)
@@ -430,15 +447,22 @@ func (a *App) Run(ctx context.Context) error {
 	group.Wait()
 	for range running {
 		if err := <-ended; !errors.Is(err, http.ErrServerClosed) {
-			failed = errors.Join(failed, err)
+			failed = errors.Join(failed, fmt.Errorf("serve: %w", err))
 		}
 	}
 	stopWork()
 	a.background.Wait()
-	if failed != nil {
-		return fmt.Errorf("serve: %w", failed)
+	return failed
+}
+
+// prepareIn runs Options.Prepare; nil is not to be waited for.
+func (a *App) prepareIn(ctx context.Context) <-chan error {
+	if a.prepare == nil {
+		return nil
 	}
-	return nil
+	done := make(chan error, 1)
+	a.background.Go(func() { done <- a.prepare(ctx, a) })
+	return done
 }
 
 // Close gives everything back. Run must have returned.

@@ -279,6 +279,31 @@ func TestApp_MetricsOnTheirOwnListener(t *testing.T) {
 	}
 }
 
+func TestApp_NotReadyBeforeItIsPrepared(t *testing.T) {
+	entered, release := make(chan struct{}), make(chan error)
+	a, err := app.New(t.Context(), configure(t, t.TempDir(), nil), app.Options{Log: io.Discard, Prepare: func(context.Context, *app.App) error {
+		close(entered)
+		return <-release
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- a.Run(t.Context()) }()
+	<-entered
+	if code, text := get(t, a.URL()+"/readyz"); code != http.StatusServiceUnavailable || !strings.Contains(text, "starting") {
+		t.Errorf("%d %s", code, text)
+	}
+	broken := errors.New("no organisation")
+	release <- broken
+	if err := <-ended; !errors.Is(err, broken) {
+		t.Errorf("Run ended with %v", err)
+	}
+	if err := a.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestApp_OneServerPerFolder(t *testing.T) {
 	data := t.TempDir()
 	r := start(t, data, nil)

@@ -56,19 +56,11 @@ func quickstartCommand() command {
 
 // serve runs a server until ctx ends. started is called once it answers.
 func serve(ctx context.Context, env *Env, cfg config.Config, started func(context.Context, *app.App) error) error {
-	a, err := app.New(ctx, cfg, app.Options{Log: env.Stderr, Version: env.Version})
+	a, err := app.New(ctx, cfg, app.Options{Log: env.Stderr, Version: env.Version, Prepare: started})
 	if err != nil {
 		return err
 	}
-	run, stop := context.WithCancel(ctx)
-	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- a.Run(run) }()
-	err = started(ctx, a)
-	if err != nil {
-		stop()
-	}
-	return errors.Join(err, <-ended, a.Close())
+	return errors.Join(a.Run(ctx), a.Close())
 }
 
 func welcome(env *Env, cfg config.Config, a *app.App) {

@@ -166,6 +166,18 @@ func TestHealth_NotReadyWhileStopping(t *testing.T) {
 	}
 }
 
+func TestHealth_NotReadyWhileStarting(t *testing.T) {
+	h := NewHealth(quiet())
+	for _, on := range []bool{true, false} {
+		h.Starting(on)
+		w := httptest.NewRecorder()
+		h.Ready(w, httptest.NewRequest(http.MethodGet, "/readyz", nil))
+		if (w.Code == http.StatusOK) == on {
+			t.Errorf("starting %v: %d", on, w.Code)
+		}
+	}
+}
+
 func TestMetrics_SeriesAreBounded(t *testing.T) {
 	m := NewMetrics("test")
 	for i := range 2 * maxSeries {

@@ -26,6 +26,7 @@ const (
 type Health struct {
 	checks   []Check
 	log      *slog.Logger
+	starting atomic.Bool
 	stopping atomic.Bool
 
 	mu   sync.Mutex
@@ -36,6 +37,10 @@ type Health struct {
 
 // NewHealth makes a Health of these checks.
 func NewHealth(log *slog.Logger, checks ...Check) *Health { return &Health{checks: checks, log: log} }
+
+// Starting makes readiness fail until it is called with false: what the server
+// was started to offer is not there yet.
+func (h *Health) Starting(on bool) { h.starting.Store(on) }
 
 // Stopping makes readiness fail, so that load balancers send nobody here.
 func (h *Health) Stopping() { h.stopping.Store(true) }
@@ -50,6 +55,10 @@ func (h *Health) Alive(w http.ResponseWriter, _ *http.Request) {
 func (h *Health) Ready(w http.ResponseWriter, r *http.Request) {
 	if h.stopping.Load() {
 		write(w, http.StatusServiceUnavailable, []byte(`{"status":"stopping"}`))
+		return
+	}
+	if h.starting.Load() {
+		write(w, http.StatusServiceUnavailable, []byte(`{"status":"starting"}`))
 		return
 	}
 	code, body := h.run(context.WithoutCancel(r.Context()))
