@@ -14,8 +14,11 @@ import (
 )
 
 // MayPublish checks the permission to publish a package and its origin
-// controls; formats call it before they read a body.
+// controls, once per Repo; formats call it before they read a body.
 func (r *Repo) MayPublish(ctx context.Context, c artifact.Coordinates) error {
+	if c.Name != "" && r.mayPublish == c {
+		return nil
+	}
 	if err := r.may(ctx, publishAction, c); err != nil {
 		return err
 	}
@@ -24,13 +27,14 @@ func (r *Repo) MayPublish(ctx context.Context, c artifact.Coordinates) error {
 		p, err = tx.Package(r.node.repo.ID, c)
 		return err
 	})
-	if fault.Is(err, fault.NotFound) {
-		return nil
+	if err == nil {
+		err = publishable(p, r.node)
 	}
-	if err != nil {
+	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
-	return publishable(p, r.node)
+	r.mayPublish = c
+	return nil
 }
 
 func publishable(p catalog.Package, n *node) error {

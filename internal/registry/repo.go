@@ -14,12 +14,15 @@ type Caller interface {
 	Name() string // short, for people
 }
 
-// Repo is one repository bound to one caller.
+// Repo is one repository bound to one caller for one request. It is not for
+// concurrent use.
 type Repo struct {
 	service *Service
 	node    *node
 	caller  Caller
-	mayRead bool // checked already
+
+	mayRead    bool                 // checked already
+	mayPublish artifact.Coordinates // the package for which that was checked already
 }
 
 // Open finds a repository for a caller. It checks nothing yet: each method of
