@@ -274,6 +274,13 @@ func (a *App) openRegistry() error {
 // observe shows what is counted elsewhere.
 func (a *App) observe() {
 	a.metrics.Storage(a.blobs.Stats)
+	stored := &storedBytes{app: a}
+	a.metrics.Gauge("stored_bytes", "Bytes kept, each content once per domain.", stored.value)
+	folder := blobFolder(a.cfg)
+	a.metrics.Gauge("disk_free_bytes", "Bytes left on the disk that holds the blobs.", func() float64 {
+		free, _ := freeSpace(folder)
+		return float64(free)
+	})
 	if a.requests != nil {
 		a.metrics.Counter("request_log_dropped_total", "Lines of the request log lost because its writer did not keep up.",
 			func() float64 { return float64(a.requests.Dropped()) })
@@ -405,6 +412,7 @@ func (a *App) Run(ctx context.Context) error {
 			a.log.Error("upkeep has ended", slog.Any("error", err))
 		}
 	})
+	a.background.Go(func() { a.guardNames(work) })
 	ended := make(chan error, len(a.servers))
 	for _, s := range a.servers {
 		go func() {

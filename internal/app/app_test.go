@@ -460,6 +460,88 @@ func TestApp_TrustedProxySpeaksForTheClient(t *testing.T) {
 	}
 }
 
+func TestApp_MixedNamesSwitchesTheGuardOfADomain(t *testing.T) {
+	public := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"name":"ours","dist-tags":{"latest":"9.9.9"},"versions":{"9.9.9":{"name":"ours","version":"9.9.9","dist":{"tarball":"http://`+r.Host+`/ours.tgz","shasum":"da39a3ee5e6b4b0d3255bfef95601890afd80709"}}}}`)
+	}))
+	defer public.Close()
+	r := start(t, t.TempDir(), map[string]string{"connection": "public:npmjs=" + public.URL, "mixed-names": "mixed-domain"})
+	client := codeartifact.NewFromConfig(r.aws(t))
+	for domain, foreign := range map[string]bool{"mixed-domain": true, "other-domain": false} {
+		for _, err := range []error{
+			second(client.CreateDomain(t.Context(), &codeartifact.CreateDomainInput{Domain: aws.String(domain)})),
+			second(client.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: aws.String(domain), Repository: aws.String("internal")})),
+			second(client.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{
+				Domain: aws.String(domain), Repository: aws.String("outside"),
+			})),
+			second(client.AssociateExternalConnection(t.Context(), &codeartifact.AssociateExternalConnectionInput{
+				Domain: aws.String(domain), Repository: aws.String("outside"), ExternalConnection: aws.String("public:npmjs"),
+			})),
+			second(client.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{
+				Domain: aws.String(domain), Repository: aws.String("app"),
+				Upstreams: []types.UpstreamRepository{{RepositoryName: aws.String("outside")}, {RepositoryName: aws.String("internal")}},
+			})),
+		} {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		issued, err := client.GetAuthorizationToken(t.Context(), &codeartifact.GetAuthorizationTokenInput{Domain: aws.String(domain)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		ask := func(method, repository, name string, body io.Reader) (int, string) {
+			req, err := http.NewRequestWithContext(t.Context(), method, r.URL()+"/repo/123456789012/"+domain+"/npm/"+repository+"/"+name, body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			req.Header.Set("Authorization", "Bearer "+aws.ToString(issued.AuthorizationToken))
+			resp, err := httpClient(t).Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer resp.Body.Close()
+			text, err := io.ReadAll(resp.Body)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return resp.StatusCode, string(text)
+		}
+		if code, text := ask(http.MethodPut, "internal", "ours", strings.NewReader(`{"name":"ours","dist-tags":{"latest":"1.0.0"},"versions":{"1.0.0":{"name":"ours","version":"1.0.0"}},`+
+			`"_attachments":{"ours-1.0.0.tgz":{"data":"bm90IGEgdGFyYmFsbA==","length":13}}}`)); code/100 != 2 {
+			t.Fatalf("publish: %d %s", code, text)
+		}
+		// The switch follows the domain at once, but not in the same instant.
+		for range 1000 {
+			if _, text := ask(http.MethodGet, "app", "ours", nil); strings.Contains(text, "9.9.9") == foreign {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+		if _, text := ask(http.MethodGet, "app", "ours", nil); strings.Contains(text, "9.9.9") != foreign {
+			t.Errorf("%s: the foreign version is shown: %v\n%s", domain, !foreign, text)
+		}
+	}
+}
+
+func TestOperationsPage_NamesEveryMetric(t *testing.T) {
+	r := start(t, t.TempDir(), nil)
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text := get(t, r.URL()+"/metrics")
+	for line := range strings.Lines(text) {
+		if name, ok := strings.CutPrefix(line, "# TYPE packhouse_"); ok {
+			name, _, _ = strings.Cut(name, " ")
+			if !strings.Contains(string(page), "`packhouse_"+name+"`") {
+				t.Errorf("docs/operations.md does not say what packhouse_%s is", name)
+			}
+		}
+	}
+}
+
 func TestConnections_AreKnownByName(t *testing.T) {
 	known := app.Connections(configure(t, t.TempDir(), map[string]string{"connection": "public:npmjs=http://127.0.0.1:9000/npm"}))
 	if len(known) != 10 {

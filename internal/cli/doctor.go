@@ -179,7 +179,7 @@ func (d *doctor) writable(name, folder string) {
 		return
 	}
 	took := time.Since(start).Round(10 * time.Microsecond)
-	free, known := freeSpace(folder)
+	free, known := app.FreeSpace(folder)
 	detail := fmt.Sprintf("%s: writable, flushed to disk in %v", folder, took)
 	switch {
 	case !known:

@@ -45,6 +45,8 @@ type Config struct {
 	DiskCache    Size `key:"disk-cache" default:"2GiB" value:"SIZE" doc:"Bound of the large finished documents kept as files in the data folder."`
 	MaxSearched  int  `key:"max-searched" default:"25" value:"N" doc:"Repositories searched to resolve one package, the addressed one included."`
 
+	MixedNames []string `key:"mixed-names" value:"DOMAIN|ACCOUNT/DOMAIN" doc:"Domains in which a package name that is published in one repository may come from outside in another. Anywhere else it may not: docs/divergences.md. Give all replicas the same."`
+
 	ShutdownTimeout time.Duration `key:"shutdown-timeout" default:"30s" value:"DURATION" doc:"How long running requests may take to finish after SIGTERM."`
 }
 

@@ -1,10 +1,9 @@
 //go:build linux || darwin || freebsd
 
-package cli
+package app
 
 import "golang.org/x/sys/unix"
 
-// freeSpace is how many bytes this user may still write to the disk of a folder.
 func freeSpace(folder string) (bytes uint64, known bool) {
 	var s unix.Statfs_t
 	if err := unix.Statfs(folder, &s); err != nil {
