@@ -136,12 +136,15 @@ const copyBufferSize = 128 << 10
 func PutAll(ctx context.Context, w *Writer, r io.Reader) (Info, error) {
 	buf := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buf)
-	if _, err := io.CopyBuffer(w, contextReader{ctx, r}, *buf); err != nil {
+	if _, err := io.CopyBuffer(w, UntilDone(ctx, r), *buf); err != nil {
 		w.Abort(err)
 		return Info{}, fmt.Errorf("put blob: %w", err)
 	}
 	return w.Commit(ctx)
 }
+
+// UntilDone reads from r until ctx ends.
+func UntilDone(ctx context.Context, r io.Reader) io.Reader { return contextReader{ctx, r} }
 
 // contextReader ends reading when its context does, and hides WriterTo so that
 // the bytes pass in pieces.

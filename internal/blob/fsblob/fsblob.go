@@ -12,6 +12,7 @@
 package fsblob
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -64,9 +65,12 @@ type Store struct {
 
 	made    sync.Map            // folder of blobs -> struct{}: it exists
 	durable sync.Map            // folder of blobs -> struct{}: it and its space outlive a crash
+	flushed sync.Map            // blob.Ref -> struct{}: blobs made durable lately, see remember
 	naming  [stripes]sync.Mutex // guards the name of a blob: renew, rename, remove
 	spools  atomic.Uint64
-	process string
+
+	flushedCount atomic.Int32 // entries of flushed, about
+	process      string
 	// create makes spool files; tests put a full disk here.
 	create func(path string) (*os.File, error)
 }
@@ -165,13 +169,57 @@ func (s *Store) name(ref blob.Ref) *sync.Mutex {
 	return &s.naming[h%stripes]
 }
 
-// Put implements blob.Store.
+// Put implements blob.Store. A small content that is there already costs no
+// file.
 func (s *Store) Put(ctx context.Context, space string, r io.Reader) (blob.Info, error) {
+	if err := blob.ValidateSpace(space); err != nil {
+		return blob.Info{}, err
+	}
+	buf := smallPuts.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
+	defer smallPuts.Put(buf)
+	n, err := io.ReadFull(blob.UntilDone(ctx, r), *buf)
+	head := (*buf)[:n]
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		if info, ok := s.again(space, head); ok {
+			return info, ctx.Err()
+		}
+		r = bytes.NewReader(nil)
+	} else if err != nil {
+		return blob.Info{}, fmt.Errorf("put blob: %w", err)
+	}
 	w, err := s.Begin(ctx, space)
 	if err != nil {
 		return blob.Info{}, err
 	}
-	return blob.PutAll(ctx, w, r)
+	return blob.PutAll(ctx, w, io.MultiReader(bytes.NewReader(head), r))
+}
+
+var smallPuts = sync.Pool{New: func() any { //nolint:gochecknoglobals // a pool is shared by nature
+	b := make([]byte, journalBlobMost)
+	return &b
+}}
+
+// again renews a content that is known to be here and durable.
+func (s *Store) again(space string, content []byte) (blob.Info, bool) {
+	digests := digest.Of(content)
+	ref := blob.Ref{Space: space, SHA256: digests.Hex(digest.SHA256)}
+	if _, ok := s.flushed.Load(ref); !ok || s.options.Limits.MaxBytes > 0 && int64(len(content)) > s.options.Limits.MaxBytes {
+		return blob.Info{}, false
+	}
+	modified, ok := s.renew(ref, int64(len(content)))
+	return blob.Info{Ref: ref, Size: int64(len(content)), Digests: digests, Modified: modified}, ok
+}
+
+// maxFlushed bounds the names remembered as durable, about 200 bytes each.
+const maxFlushed = 4096
+
+// remember notes that a blob and its name are durable.
+func (s *Store) remember(ref blob.Ref) {
+	if s.flushedCount.Add(1) > maxFlushed {
+		s.flushed.Clear()
+		s.flushedCount.Store(0)
+	}
+	s.flushed.Store(ref, struct{}{})
 }
 
 // Begin implements blob.Store.
@@ -253,6 +301,7 @@ func (s *Store) Delete(ctx context.Context, ref blob.Ref) error {
 	name := s.name(ref)
 	name.Lock()
 	defer name.Unlock()
+	s.flushed.Delete(ref)
 	return missing("delete blob", os.Remove(s.path(ref)))
 }
 
@@ -274,6 +323,7 @@ func (s *Store) Expire(ctx context.Context, ref blob.Ref, before time.Time) (boo
 	if !info.ModTime().Before(before) {
 		return false, nil
 	}
+	s.flushed.Delete(ref)
 	if err := os.Remove(s.path(ref)); err != nil {
 		return false, missing("delete blob", err)
 	}

@@ -68,6 +68,7 @@ func (p *spool) Commit(_ context.Context, info blob.Info) (blob.Info, error) {
 		p.Discard()
 		return blob.Info{}, classify("commit blob", err)
 	}
+	p.store.remember(info.Ref)
 	_ = p.file.Close()
 	p.path = p.store.path(info.Ref)
 	info.Modified = modified
@@ -77,6 +78,9 @@ func (p *spool) Commit(_ context.Context, info blob.Info) (blob.Info, error) {
 // commit gives the spool f at path its name, durably, and tells its time.
 func (s *Store) commit(f *os.File, path string, ref blob.Ref, size int64) (time.Time, error) {
 	if modified, ok := s.renew(ref, size); ok {
+		if _, ok := s.flushed.Load(ref); ok {
+			return modified, os.Remove(path)
+		}
 		// The one who made it may still be flushing the folder, or have died before.
 		return modified, errors.Join(os.Remove(path), s.flushFolder(ref))
 	}
