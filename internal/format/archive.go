@@ -28,14 +28,18 @@ var ErrArchiveBounds = errors.New("archive beyond the bounds of what is looked a
 // zip bomb costs a known amount, and with ErrNotArchive when the bytes are no
 // such archive or a broken one; errors of visit come back as they are.
 func WalkTarGz(r io.Reader, visit func(name string, content io.Reader) (more bool, err error)) error {
+	return walkTarGz(r, MaxUnpacked, MaxEntries, visit)
+}
+
+func walkTarGz(r io.Reader, maxUnpacked int64, maxEntries int, visit func(name string, content io.Reader) (bool, error)) error {
 	z, err := gzip.NewReader(bufio.NewReaderSize(r, 32<<10))
 	if err != nil {
 		return ErrNotArchive
 	}
 	defer z.Close()
-	bounded := &io.LimitedReader{R: z, N: MaxUnpacked}
+	bounded := &io.LimitedReader{R: z, N: maxUnpacked}
 	archive := tar.NewReader(bounded)
-	for range MaxEntries {
+	for range maxEntries {
 		h, err := archive.Next()
 		switch {
 		case errors.Is(err, io.EOF):

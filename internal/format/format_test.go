@@ -207,3 +207,38 @@ func TestWalkTarGz(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// TestWalkTarGz_Bounds: of a bomb only what is within the bounds is unpacked.
+func TestWalkTarGz_Bounds(t *testing.T) {
+	pack := func(sizes ...int) []byte {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		w := tar.NewWriter(z)
+		for i, size := range sizes {
+			_ = w.WriteHeader(&tar.Header{Name: fmt.Sprint(i), Typeflag: tar.TypeReg, Size: int64(size)})
+			_, _ = w.Write(make([]byte, size))
+		}
+		_, _ = w.Close(), z.Close()
+		return b.Bytes()
+	}
+	for name, c := range map[string]struct {
+		data []byte
+		want []string
+	}{
+		"large file":      {pack(10, 1<<20, 10), []string{"0", "1"}},
+		"many files":      {pack(0, 0, 0, 0, 0, 0, 0), []string{"0", "1", "2", "3", "4"}},
+		"within, exactly": {pack(10, 10), []string{"0", "1"}},
+	} {
+		var seen []string
+		err := format.WalkTarGzWithin(bytes.NewReader(c.data), 64<<10, 5, func(name string, _ io.Reader) (bool, error) {
+			seen = append(seen, name)
+			return true, nil
+		})
+		if diff := cmp.Diff(c.want, seen); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", name, diff)
+		}
+		if beyond := name != "within, exactly"; errors.Is(err, format.ErrArchiveBounds) != beyond {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

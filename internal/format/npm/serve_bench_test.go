@@ -1,0 +1,46 @@
+package npm_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"packhouse/internal/format"
+	"packhouse/internal/format/formattest"
+	"packhouse/internal/format/npm"
+)
+
+// discard is a ResponseWriter that keeps its header map between requests.
+type discard struct{ header http.Header }
+
+func (d *discard) Header() http.Header         { return d.header }
+func (d *discard) Write(p []byte) (int, error) { return len(p), nil }
+func (d *discard) WriteHeader(int)             {}
+
+// BenchmarkServe is the warm path of a format: from the located request to the
+// written answer.
+func BenchmarkServe(b *testing.B) {
+	h := formattest.NewHouse(b, npm.New(), formattest.Options{})
+	h.Repository("internal")
+	if a := h.Do(formattest.Admin, "internal", formattest.Call{Method: http.MethodPut, Path: "@sc%2fhello", Body: release("@sc/hello", "1.0.0")}); a.Status != http.StatusCreated {
+		b.Fatalf("%d %s", a.Status, a.Body)
+	}
+	repo, err := h.Open(b.Context(), formattest.Admin, "internal")
+	if err != nil {
+		b.Fatal(err)
+	}
+	for name, path := range map[string]string{"packument": "@sc%2fhello", "tarball": "@sc/hello/-/hello-1.0.0.tgz"} {
+		b.Run(name, func(b *testing.B) {
+			w := &discard{header: http.Header{}}
+			r := &format.Request{Request: httptest.NewRequest(http.MethodGet, "/", nil), Repo: repo, Path: path, Base: h.URL + "internal/"}
+			r.Header.Set("Accept", "application/vnd.npm.install-v1+json; q=1.0, application/json; q=0.8, */*")
+			r.Header.Set("Accept-Encoding", "gzip")
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := npm.New().Serve(w, r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
