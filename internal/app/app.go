@@ -415,7 +415,7 @@ func (a *App) Run(ctx context.Context) error {
 	a.background.Go(func() { a.guardNames(work) })
 	ended := make(chan error, len(a.servers))
 	for _, s := range a.servers {
-		go func() {
+		go func() { //nolint:contextcheck // connections end with Shutdown, not with ctx
 			ended <- s.serve()
 		}()
 	}
