@@ -102,7 +102,7 @@ func (s server) serve() error {
 	case *lane.Server:
 		return l.Serve(s.listener)
 	default:
-		return s.http.ServeTLS(s.listener, "", "")
+		return s.http.ServeTLS(lane.Patient(s.listener, lane.DefaultPatience), "", "")
 	}
 }
 

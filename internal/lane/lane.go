@@ -38,6 +38,9 @@ type Server struct {
 	// its time-outs hold for both.
 	Rest *http.Server
 	Log  *slog.Logger // panics that no handler recovered
+	// Patience is how long a client may take none of what is sent to it; 0 is
+	// DefaultPatience.
+	Patience time.Duration
 
 	mu       sync.Mutex
 	listener net.Listener
@@ -99,8 +102,8 @@ func temporary(err error) bool {
 
 func (s *Server) start(nc net.Conn) {
 	ctx, cancel := context.WithCancel(context.WithValue(context.Background(), http.LocalAddrContextKey, nc.LocalAddr()))
-	c := &conn{server: s, net: nc, cancel: cancel}
-	c.tcp, _ = nc.(*net.TCPConn)
+	tcp, _ := nc.(*net.TCPConn)
+	c := &conn{server: s, net: nc, out: &patient{Conn: nc, tcp: tcp, patience: s.Patience}, cancel: cancel}
 	c.request = (&http.Request{
 		Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1, Body: http.NoBody, URL: &url.URL{}, RemoteAddr: nc.RemoteAddr().String(),
 	}).WithContext(ctx)
@@ -180,7 +183,7 @@ func (s *Server) forget(c *conn) {
 type conn struct {
 	server *Server
 	net    net.Conn
-	tcp    *net.TCPConn // net when it is one
+	out    *patient // net, for writing
 	cancel context.CancelFunc
 	idle   atomic.Bool // waits for a request
 
@@ -298,7 +301,7 @@ func (c *conn) handOver() bool {
 	if c.net.SetReadDeadline(time.Time{}) != nil {
 		return false
 	}
-	return c.server.handed.take(&replayed{Conn: c.net, tcp: c.tcp, head: bytes.Clone(c.buf), cancel: c.cancel})
+	return c.server.handed.take(&replayed{patient: c.out, head: bytes.Clone(c.buf), cancel: c.cancel})
 }
 
 // handedOver is the listener net/http accepts from.

@@ -315,6 +315,58 @@ func TestServer_SlowHeadIsCutOff(t *testing.T) {
 	}
 }
 
+func TestServer_ClientThatDoesNotReadIsGivenUp(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "big")
+	f, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const size = 64 << 20 // more than the kernel takes in
+	if err := f.Truncate(size); err != nil {
+		t.Fatal(err)
+	}
+	for name, test := range map[string]struct{ method, send string }{
+		"here":        {"GET", "memory"},
+		"here, file":  {"GET", "file"},
+		"by net/http": {"POST", "memory"},
+		"its file":    {"POST", "file"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("tcp", "127.0.0.1:0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			ended := make(chan error, 1)
+			handler := func(w http.ResponseWriter, _ *http.Request) {
+				w.Header().Set("Content-Length", strconv.Itoa(size))
+				src := io.Reader(io.NewSectionReader(f, 0, size))
+				if test.send == "file" {
+					g, err := os.Open(file)
+					if err != nil {
+						panic(err)
+					}
+					defer g.Close()
+					src = g
+				}
+				_, err := io.Copy(w, src)
+				ended <- err
+			}
+			s := &Server{Rest: &http.Server{Handler: http.HandlerFunc(handler)}, Log: slog.New(slog.DiscardHandler), Patience: 50 * time.Millisecond}
+			done := make(chan error, 1)
+			go func() { done <- s.Serve(l) }()
+			defer func() { _ = s.Close(); <-done }()
+			c := dial(t, l.Addr().String())
+			if _, err := fmt.Fprintf(c, "%s / HTTP/1.1\r\nHost: h.test\r\n%s\r\n", test.method, map[string]string{"POST": "Content-Length: 0\r\n"}[test.method]); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-ended; err == nil {
+				t.Fatal("64 MiB were sent to a client that read nothing")
+			}
+		})
+	}
+}
+
 // FuzzParse holds what this package makes of a head against net/http's reading
 // of it: what it takes for plain, net/http must read in the same way, without a
 // body.

@@ -1,15 +1,10 @@
 package lane
 
-import (
-	"context"
-	"io"
-	"net"
-)
+import "context"
 
 // replayed is a connection whose first bytes have been read already.
 type replayed struct {
-	net.Conn
-	tcp    *net.TCPConn
+	*patient
 	head   []byte
 	cancel context.CancelFunc
 }
@@ -22,14 +17,6 @@ func (r *replayed) Read(p []byte) (int, error) {
 		return n, nil
 	}
 	return r.Conn.Read(p)
-}
-
-// ReadFrom lets net/http use sendfile.
-func (r *replayed) ReadFrom(src io.Reader) (int64, error) {
-	if r.tcp != nil {
-		return r.tcp.ReadFrom(src)
-	}
-	return io.Copy(struct{ io.Writer }{r.Conn}, src)
 }
 
 // Close ends the connection and what its first requests may have left behind.

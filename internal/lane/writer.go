@@ -104,8 +104,9 @@ func (w *writer) send(p []byte) error {
 		w.chunk(w.body)
 		w.body = nil
 	}
-	var err error
+	err := w.conn.out.renew()
 	switch {
+	case err != nil:
 	case w.chunked || len(w.out)+len(p) <= cap(w.out):
 		w.chunk(p)
 		_, err = w.conn.net.Write(w.out)
@@ -138,7 +139,7 @@ func (w *writer) chunk(p []byte) {
 // ReadFrom lets the kernel send files.
 func (w *writer) ReadFrom(src io.Reader) (int64, error) {
 	w.WriteHeader(http.StatusOK)
-	if w.noBody || w.length < 0 || w.conn.tcp == nil || w.broken {
+	if w.noBody || w.length < 0 || w.conn.out.tcp == nil || w.broken {
 		return io.Copy(struct{ io.Writer }{w}, src)
 	}
 	if !w.sent {
@@ -150,7 +151,7 @@ func (w *writer) ReadFrom(src io.Reader) (int64, error) {
 	if limited, ok := src.(*io.LimitedReader); !ok || limited.N > left { // sendfile looks through one limit, not two
 		src = io.LimitReader(src, left)
 	}
-	n, err := w.conn.tcp.ReadFrom(src)
+	n, err := w.conn.out.ReadFrom(src)
 	w.written += n
 	w.broken = w.broken || err != nil
 	return n, err
@@ -180,11 +181,11 @@ func (w *writer) finish() bool {
 		}
 		w.head(w.length)
 		w.out = append(w.out, w.body...)
-		if _, err := w.conn.net.Write(w.out); err != nil {
+		if _, err := w.conn.out.Write(w.out); err != nil {
 			return false
 		}
 	} else if w.chunked {
-		if _, err := io.WriteString(w.conn.net, "0\r\n\r\n"); err != nil {
+		if _, err := io.WriteString(w.conn.out, "0\r\n\r\n"); err != nil {
 			return false
 		}
 	}
