@@ -208,7 +208,11 @@ func (a *App) openData(ctx context.Context) error {
 	a.closers = append(a.closers, a.disk.Close)
 	a.blobs = blob.Meter(a.disk, blob.Hooks{})
 
-	a.identities = identity.New(a.db, identity.Options{Region: a.cfg.Region, Now: a.now, TrustedProxies: a.cfg.TrustedProxies})
+	a.credentials = CredentialsFile(a.cfg)
+	a.identities = identity.New(a.db, identity.Options{
+		Region: a.cfg.Region, Now: a.now, TrustedProxies: a.cfg.TrustedProxies,
+		KeepKey: func(key identity.NewKey) error { return identity.WriteCredentials(a.credentials, key, a.cfg.Region) },
+	})
 	a.access = access.New(a.db)
 	return a.bootstrap(ctx)
 }
@@ -234,13 +238,9 @@ func blobFolder(cfg config.Config) string {
 }
 
 func (a *App) bootstrap(ctx context.Context) error {
-	a.credentials = CredentialsFile(a.cfg)
 	key, err := a.identities.Bootstrap(ctx, a.cfg.Account)
-	if err != nil || key == nil {
-		return err
-	}
-	a.created = true
-	return identity.WriteCredentials(a.credentials, *key, a.cfg.Region)
+	a.created = key != nil
+	return err
 }
 
 func (a *App) openRegistry() error {

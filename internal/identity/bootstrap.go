@@ -32,6 +32,7 @@ const adminUser = "admin"
 // replicas that start at once one gets the key.
 func (s *Service) Bootstrap(ctx context.Context, account string) (*NewKey, error) {
 	var key *NewKey
+	row := newAccessKey(account, adminUser)
 	err := s.db.Update(ctx, func(tx *catalog.Tx) error {
 		key = nil
 		created, err := tx.EnsureAccount(account)
@@ -50,10 +51,12 @@ func (s *Service) Bootstrap(ctx context.Context, account string) (*NewKey, error
 		if err != nil {
 			return err
 		}
-		row := newAccessKey(account, adminUser)
 		row.Created = tx.Now()
+		if err := tx.InsertAccessKey(row); err != nil {
+			return err
+		}
 		key = &NewKey{Account: account, UserName: adminUser, ID: row.ID, Secret: row.Secret}
-		return tx.InsertAccessKey(row)
+		return s.keep(*key)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the account %s: %w", account, err)

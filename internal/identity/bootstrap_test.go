@@ -3,6 +3,7 @@ package identity_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"os"
@@ -136,5 +137,22 @@ func TestWriteCredentials_KeepsWhatWasThere(t *testing.T) {
 	want := map[string]string{"credentials": "AKIA3", "credentials.bak": "AKIA1", "credentials.bak2": "AKIA2"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+func TestBootstrap_NothingIsMadeWhenTheKeyCannotBeKept(t *testing.T) {
+	db, err := catalog.Open(t.Context(), "sqlite:"+t.TempDir()+"/catalog.db", catalog.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	full := errors.New("disk full")
+	if _, err := identity.New(db, identity.Options{KeepKey: func(identity.NewKey) error { return full }}).Bootstrap(t.Context(), "123456789012"); !errors.Is(err, full) {
+		t.Fatalf("got %v", err)
+	}
+	var kept string
+	key, err := identity.New(db, identity.Options{KeepKey: func(k identity.NewKey) error { kept = k.ID; return nil }}).Bootstrap(t.Context(), "123456789012")
+	if err != nil || key == nil || key.ID != kept {
+		t.Fatalf("the second start made %v, %v and kept %q", key, err, kept)
 	}
 }

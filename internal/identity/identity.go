@@ -29,6 +29,10 @@ type Options struct {
 	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto whom
 	// they speak for.
 	TrustedProxies []netip.Prefix
+	// KeepKey, if set, is given the key that Bootstrap makes before its account
+	// is committed, so that no account comes about whose key nobody has: when
+	// it fails, nothing is made. It may be called again with the same key.
+	KeepKey func(NewKey) error
 }
 
 // Service verifies credentials against a catalog and issues tokens. It is safe
@@ -38,6 +42,7 @@ type Service struct {
 	db      *catalog.DB
 	region  string
 	now     func() time.Time
+	keep    func(NewKey) error
 	proxies []netip.Prefix
 
 	keys    catalog.Memo[string, accessKey]         // by access key id
@@ -48,12 +53,15 @@ type Service struct {
 
 // New makes a Service over db.
 func New(db *catalog.DB, o Options) *Service {
-	s := &Service{db: db, region: o.Region, now: o.Now, proxies: o.TrustedProxies}
+	s := &Service{db: db, region: o.Region, now: o.Now, proxies: o.TrustedProxies, keep: o.KeepKey}
 	if s.region == "" {
 		s.region = defaultRegion
 	}
 	if s.now == nil {
 		s.now = time.Now
+	}
+	if s.keep == nil {
+		s.keep = func(NewKey) error { return nil }
 	}
 	return s
 }
