@@ -7,25 +7,31 @@ package flight
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 )
+
+// ErrClosed is why a call ended that Close has cut off.
+var ErrClosed = errors.New("the server is stopping")
 
 // Group runs at most one call per key at a time. The zero value is ready; set
 // Timeout before first use. It is safe for concurrent use.
 type Group[K comparable, V any] struct {
 	Timeout time.Duration // deadline of a call, 0 = two minutes
 
-	mu    sync.Mutex
-	calls map[K]*call[V]
-	wait  sync.WaitGroup
+	mu     sync.Mutex
+	calls  map[K]*call[V]
+	closed bool
+	wait   sync.WaitGroup
 }
 
 type call[V any] struct {
-	done chan struct{}
-	val  V
-	err  error
+	done   chan struct{}
+	cancel context.CancelCauseFunc
+	val    V
+	err    error
 }
 
 // Do waits for the result of the running call for key, starting do if there is
@@ -67,15 +73,20 @@ func (g *Group[K, V]) Start(ctx context.Context, key K, do func(context.Context)
 	if g.calls == nil {
 		g.calls = make(map[K]*call[V])
 	}
-	c := &call[V]{done: make(chan struct{})}
-	g.calls[key] = c
 	timeout := g.Timeout
 	if timeout == 0 {
 		timeout = 2 * time.Minute
 	}
+	ctx, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	c := &call[V]{done: make(chan struct{}), cancel: cancel}
+	g.calls[key] = c
+	if g.closed {
+		cancel(ErrClosed)
+	}
 	g.wait.Go(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
-		defer cancel()
+		ctx, stop := context.WithTimeout(ctx, timeout)
+		defer stop()
+		defer cancel(nil)
 		defer func() {
 			if p := recover(); p != nil {
 				c.err = fmt.Errorf("panic: %v", p)
@@ -90,5 +101,18 @@ func (g *Group[K, V]) Start(ctx context.Context, key K, do func(context.Context)
 	return c
 }
 
-// Wait blocks until every running call has ended; for a clean shutdown.
+// Wait blocks until every running call has ended.
 func (g *Group[K, V]) Wait() { g.wait.Wait() }
+
+// Close cuts running calls off, and those that begin from now on, with
+// ErrClosed, and waits for them; for a shutdown, when nobody is left who wants
+// their results.
+func (g *Group[K, V]) Close() {
+	g.mu.Lock()
+	g.closed = true
+	for _, c := range g.calls {
+		c.cancel(ErrClosed)
+	}
+	g.mu.Unlock()
+	g.wait.Wait()
+}

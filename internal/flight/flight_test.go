@@ -72,3 +72,22 @@ func TestGroup_PanicBecomesAnError(t *testing.T) {
 		t.Fatalf("got %v", err)
 	}
 }
+
+func TestGroup_CloseEndsRunningAndLaterCalls(t *testing.T) {
+	var g Group[string, int]
+	started := make(chan struct{})
+	c := g.Start(t.Context(), "k", func(ctx context.Context) (int, error) {
+		close(started)
+		<-ctx.Done()
+		return 0, context.Cause(ctx)
+	})
+	<-started
+	g.Close()
+	if <-c.done; !errors.Is(c.err, ErrClosed) {
+		t.Errorf("the running call ended with %v", c.err)
+	}
+	_, err := g.Do(t.Context(), "k", func(ctx context.Context) (int, error) { return 0, context.Cause(ctx) })
+	if !errors.Is(err, ErrClosed) {
+		t.Errorf("a call after Close ended with %v", err)
+	}
+}

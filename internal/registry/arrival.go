@@ -14,6 +14,7 @@ import (
 	"packhouse/internal/blob"
 	"packhouse/internal/digest"
 	"packhouse/internal/fault"
+	"packhouse/internal/flight"
 	"packhouse/internal/upstream"
 )
 
@@ -35,6 +36,8 @@ type arrival struct {
 	err    error         // valid after begun when it never began, else after ended
 	info   blob.Info     // valid after ended
 
+	cancel context.CancelCauseFunc
+
 	mu     sync.Mutex
 	sealed bool // no further repository can join
 	into   map[*node]struct{}
@@ -42,15 +45,17 @@ type arrival struct {
 
 // arrivals are those under way.
 type arrivals struct {
-	mu   sync.Mutex
-	open map[arrivalKey]*arrival
-	wait sync.WaitGroup
+	mu     sync.Mutex
+	open   map[arrivalKey]*arrival
+	closed bool
+	wait   sync.WaitGroup
 }
 
 // join takes part in the fetch of k for a repository, starting it unless it is
 // under way. When it came too late to be retained for, joined is false: wait
-// for the arrival to end and look into the catalog again.
-func (as *arrivals) join(k arrivalKey, root *node, start func(*arrival)) (a *arrival, joined bool) {
+// for the arrival to end and look into the catalog again. start gets ctx's
+// values without its cancellation.
+func (as *arrivals) join(ctx context.Context, k arrivalKey, root *node, start func(context.Context, *arrival)) (a *arrival, joined bool) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	if a, ok := as.open[k]; ok {
@@ -66,16 +71,33 @@ func (as *arrivals) join(k arrivalKey, root *node, start func(*arrival)) (a *arr
 		as.open = map[arrivalKey]*arrival{}
 	}
 	as.open[k] = a
+	ctx, a.cancel = context.WithCancelCause(context.WithoutCancel(ctx))
+	if as.closed {
+		a.cancel(flight.ErrClosed)
+	}
 	as.wait.Go(func() {
 		defer func() {
+			a.cancel(nil)
 			as.mu.Lock()
 			delete(as.open, k)
 			as.mu.Unlock()
 			close(a.ended)
 		}()
-		start(a)
+		start(ctx, a)
 	})
 	return a, true
+}
+
+// close cuts off the fetches under way and waits for them. What has arrived
+// whole is retained still.
+func (as *arrivals) close() {
+	as.mu.Lock()
+	as.closed = true
+	for _, a := range as.open {
+		a.cancel(flight.ErrClosed)
+	}
+	as.mu.Unlock()
+	as.wait.Wait()
 }
 
 // seal ends joining and gives the repositories to retain for.
@@ -109,7 +131,7 @@ const (
 // fetch brings an asset in and hands it to retain once it is verified and
 // durable; followers see its last bytes after that.
 func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upstream.Source, want upstream.ListedAsset, retain func(blob.Info) error) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	fail := func(err error) {
 		a.seal()

@@ -212,7 +212,7 @@ func (s *Service) arrive(ctx context.Context, into *node, k contentKey, h hit) (
 		version.Status = artifact.Unlisted
 	}
 	key := arrivalKey{space, h.source.Key, k.c, k.version, k.name}
-	a, joined = s.arrivals.join(key, into, func(a *arrival) {
+	a, joined = s.arrivals.join(ctx, key, into, func(ctx context.Context, a *arrival) {
 		s.fetch(ctx, a, space, h.source, h.remote, func(info blob.Info) error {
 			return s.ingest(context.WithoutCancel(ctx), a, h.at, k, version, info)
 		})

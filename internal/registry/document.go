@@ -26,8 +26,9 @@ import (
 )
 
 // Bodies up to inMemory are kept on the heap, larger ones in files from which
-// the kernel sends them.
-const inMemory = 64 << 10
+// the kernel sends them: nearly every client takes the compressed form, and that
+// of most packages is smaller.
+const inMemory = 16 << 10
 
 // gzipLevel trades the one compression against every transfer.
 const gzipLevel = 6

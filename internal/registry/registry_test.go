@@ -508,6 +508,35 @@ func TestAsset_LeavingClientDoesNotStopTheFetch(t *testing.T) {
 	h.wantHeld("frontend-app", "express", "1.0.0 EXTERNAL")
 }
 
+func TestClose_EndsWhatNobodyWaitsFor(t *testing.T) {
+	h, o := org(t)
+	o.put("express", "1.0.0", "express one")
+	o.gate = make(chan struct{})
+	t.Cleanup(func() { close(o.gate) }) // before the outside registry closes
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := make(chan error, 1)
+	go func() {
+		_, err := h.open("frontend-app").Asset(ctx, coords("express"), "1.0.0", "file")
+		asked <- err
+	}()
+	for o.gets.Load() == 0 {
+		time.Sleep(time.Millisecond) // until the fetch is under way
+	}
+	cancel()
+	<-asked
+	closed := make(chan struct{})
+	go func() {
+		h.service.Close()
+		close(closed)
+	}()
+	select {
+	case <-closed:
+	case <-time.After(10 * time.Second):
+		t.Fatal("Close waits for a registry that does not answer")
+	}
+	h.wantHeld("frontend-app", "express")
+}
+
 func TestListing_MergesFirstRepositoryWins(t *testing.T) {
 	h, o := org(t)
 	o.put("widget", "1.0.0", "theirs")

@@ -69,11 +69,12 @@ func New(db *catalog.DB, blobs blob.Store, checker *access.Checker, ecosystems [
 	return s, nil
 }
 
-// Close waits for fetches and refreshes under way.
+// Close cuts off fetches and refreshes under way: every request has ended, so
+// nobody waits for them.
 func (s *Service) Close() {
 	s.unfollow()
-	s.arrivals.wait.Wait()
-	s.builds.Wait()
+	s.arrivals.close()
+	s.builds.Close()
 	s.remotes.Close()
 }
 

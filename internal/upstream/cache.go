@@ -120,9 +120,9 @@ func NewCache(store Store, life Lifetimes, now func() time.Time, log *slog.Logge
 	return c
 }
 
-// Close waits for refreshes under way.
+// Close cuts off refreshes under way.
 func (c *Cache) Close() {
-	c.checks.Wait()
+	c.checks.Close()
 	c.parsed.StopAllGoroutines()
 }
 
@@ -177,7 +177,9 @@ func (c *Cache) refresh(ctx context.Context, s *Source, coords artifact.Coordina
 		c.states.Set(k, st)
 		return st, nil
 	}
-	c.log.WarnContext(ctx, "remote did not answer", "connection", s.Connection.Name, "package", coords.String(), "stale", prev.Found(), "error", err)
+	if !errors.Is(context.Cause(ctx), flight.ErrClosed) {
+		c.log.WarnContext(ctx, "remote did not answer", "connection", s.Connection.Name, "package", coords.String(), "stale", prev.Found(), "error", err)
+	}
 	err = outside(s, err)
 	if !prev.Found() {
 		return State{}, err
