@@ -175,7 +175,7 @@ func setMemory(cfg config.Config) {
 }
 
 const (
-	workingMemory = 64 << 20
+	workingMemory = 16 << 20
 	gcPercent     = 100
 )
 

@@ -1,6 +1,7 @@
 package npm
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -10,6 +11,7 @@ import (
 	"testing/iotest"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/klauspost/compress/gzip"
 
 	"packhouse/internal/fault"
 	"packhouse/internal/upstream"
@@ -29,7 +31,7 @@ func TestList_AsksForTheFullDocumentConditionally(t *testing.T) {
 	if asked != "https://registry.test/@sc%2fhello" {
 		t.Errorf("asked %s", asked)
 	}
-	want := http.Header{"Accept": {"application/json"}, "If-None-Match": {`W/"1"`}, "If-Modified-Since": {"Mon"}}
+	want := http.Header{"Accept": {"application/json"}, "Accept-Encoding": {"gzip"}, "If-None-Match": {`W/"1"`}, "If-Modified-Since": {"Mon"}}
 	if diff := cmp.Diff(want, sent); diff != "" {
 		t.Errorf("header (-want +got):\n%s", diff)
 	}
@@ -64,6 +66,43 @@ func TestList_Answers(t *testing.T) {
 		"not found":  {func(context.Context, string, http.Header) (*http.Response, error) { return nil, gone }, fault.NotFound},
 	} {
 		if _, err := r.List(t.Context(), c.get, hello, upstream.Validator{}); !fault.Is(err, c.kind) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestList_CompressedAnswer(t *testing.T) {
+	answer := func(body []byte) upstream.Get {
+		return func(context.Context, string, http.Header) (*http.Response, error) {
+			return &http.Response{
+				StatusCode: http.StatusOK, Body: io.NopCloser(bytes.NewReader(body)), ContentLength: int64(len(body)),
+				Header: http.Header{"Content-Encoding": {"gzip"}},
+			}, nil
+		}
+	}
+	pack := func(content io.Reader) []byte {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		if _, err := io.Copy(w, content); err != nil {
+			t.Fatal(err)
+		}
+		if err := w.Close(); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	good := pack(strings.NewReader(`{"name":"hello"}`))
+	r := New().Remote("https://registry.test/")
+	got, err := r.List(t.Context(), answer(good), hello, upstream.Validator{})
+	if err != nil || string(got.Body) != `{"name":"hello"}` {
+		t.Errorf("got %s, %v", got.Body, err)
+	}
+	for name, body := range map[string][]byte{
+		"not gzip":   []byte("{}"),
+		"broken off": good[:len(good)-6],
+		"bomb":       pack(io.MultiReader(strings.NewReader("{"), io.LimitReader(zeros{}, maxPackument+10))),
+	} {
+		if _, err := r.List(t.Context(), answer(body), hello, upstream.Validator{}); !fault.Is(err, fault.Upstream) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
