@@ -139,7 +139,8 @@ func TestSetup(t *testing.T) {
 		{Tool: "pnpm", File: "~/.npmrc", Settings: "@sc:registry=http://127.0.0.1:8470/x/npm/app/\n//127.0.0.1:8470/x/npm/app/:_authToken=T\n"},
 		{Tool: "yarn", File: "~/.npmrc", Settings: "@sc:registry=http://127.0.0.1:8470/x/npm/app/\n//127.0.0.1:8470/x/npm/app/:_authToken=T\nalways-auth=true\n"},
 		{Tool: "yarn", File: "~/.yarnrc.yml", Settings: "unsafeHttpWhitelist:\n  - \"127.0.0.1\"\nnpmScopes:\n  sc:\n" +
-			"    npmRegistryServer: \"http://127.0.0.1:8470/x/npm/app/\"\n    npmAuthToken: \"T\"\n    npmAlwaysAuth: true\n"},
+			"    npmRegistryServer: \"http://127.0.0.1:8470/x/npm/app/\"\n    npmPublishRegistry: \"http://127.0.0.1:8470/x/npm/app/\"\n" +
+			"    npmAuthToken: \"T\"\n    npmAlwaysAuth: true\n"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("with a scope (-want +got):\n%s", diff)

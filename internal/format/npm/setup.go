@@ -52,6 +52,10 @@ func berry(t format.Target, scope string) string {
 		indent = "    "
 	}
 	b.WriteString(indent + "npmRegistryServer: \"" + t.Endpoint + "\"\n")
+	if scope != "" {
+		// Without it yarn publishes packages of the scope to the default registry.
+		b.WriteString(indent + "npmPublishRegistry: \"" + t.Endpoint + "\"\n")
+	}
 	b.WriteString(indent + "npmAuthToken: \"" + t.Token + "\"\n")
 	b.WriteString(indent + "npmAlwaysAuth: true\n")
 	return b.String()
