@@ -55,6 +55,8 @@ type State struct {
 	FreshUntil time.Time
 	// Stale is why the remote could not confirm the document; nil when it did.
 	Stale error
+
+	listing *Listing // of a document that has just come, for who waited for it
 }
 
 // Lifetimes say how long answers are trusted. Zero values take the defaults.
@@ -174,7 +176,9 @@ func (c *Cache) refresh(ctx context.Context, s *Source, coords artifact.Coordina
 	k := key{s.Key, coords}
 	st, err := c.ask(ctx, s, coords, prev)
 	if err == nil {
-		c.states.Set(k, st)
+		kept := st
+		kept.listing = nil // a large document stays no longer than its first readers need it
+		c.states.Set(k, kept)
 		return st, nil
 	}
 	if !errors.Is(context.Cause(ctx), flight.ErrClosed) {
@@ -220,11 +224,14 @@ func (c *Cache) ask(ctx context.Context, s *Source, coords artifact.Coordinates,
 		return State{}, fmt.Errorf("keep remote document: %w", err)
 	}
 	c.keep(rec, l)
-	return State{Record: rec, FreshUntil: now.Add(c.life.Metadata)}, nil
+	return State{Record: rec, FreshUntil: now.Add(c.life.Metadata), listing: l}, nil
 }
 
 // Listing reads the document of a state that is Found.
 func (c *Cache) Listing(ctx context.Context, s *Source, st State) (*Listing, error) {
+	if st.listing != nil {
+		return st.listing, nil
+	}
 	if l, ok := c.parsed.GetIfPresent(parsedKey(st.Record)); ok {
 		return l, nil
 	}

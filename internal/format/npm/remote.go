@@ -58,9 +58,9 @@ func escapedName(c artifact.Coordinates) string {
 	return "@" + c.Namespace + "%2f" + c.Name
 }
 
-// usualRatio is how many times smaller gzip makes a packument, a little less
-// than usual: it only saves growing a buffer.
-const usualRatio = 4
+// usualRatio is a little more than how many times smaller gzip makes a
+// packument: it only saves growing a buffer.
+const usualRatio = 5
 
 // readDocument reads a body and makes sure it can be a JSON object, so that a
 // log-in page never takes the place of a good document.
