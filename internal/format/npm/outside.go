@@ -50,6 +50,14 @@ func serveAttestations(w http.ResponseWriter, r *format.Request, spec string) er
 	return passOn(w, r, c, "-/"+attestationsPath+escapedName(c)+"@"+v.Number)
 }
 
+// repeated tells whether a request is one of npm up to 10 for attestations, and
+// for which: it puts the whole path of the address that the manifest names
+// behind the registry's, so that the repository's path stands there twice.
+func repeated(r *format.Request) (spec string, ok bool) {
+	before, spec, ok := strings.Cut(r.Path, "/-/"+attestationsPath)
+	return spec, ok && strings.HasSuffix(r.Base, "/"+before+"/")
+}
+
 // attested tells whether a manifest names attestations.
 func attested(manifest []byte) bool {
 	f, ok := inspect(manifest)

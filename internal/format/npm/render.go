@@ -35,7 +35,8 @@ func renderAbbreviated(base string) registry.Render {
 const renderBuffer = 32 << 10 // bytes; larger pieces are written straight through
 
 func render(l *registry.Listing, base string, w io.Writer, full bool) error {
-	out := printer{Writer: bufio.NewWriterSize(w, renderBuffer), address: tarballAddress(base, l.Coordinates), full: full}
+	out := newPrinter(bufio.NewWriterSize(w, renderBuffer), base, l.Coordinates)
+	out.full = full
 	name := fullName(l.Coordinates)
 	if full {
 		out.key('{', "_id").text(name)
@@ -70,6 +71,14 @@ func notFound(c artifact.Coordinates) error {
 // beginning of a JSON string.
 func tarballAddress(base string, c artifact.Coordinates) []byte {
 	quoted := quote(nil, base+fullName(c)+"/-/"+c.Name+"-")
+	return quoted[:len(quoted)-1]
+}
+
+// attestationsAddress is the same for the addresses of attestations. npm takes
+// the path of what the manifest names and asks the registry's host for it:
+// version 11 as it is, up to 10 below the registry (see repeated).
+func attestationsAddress(base string, c artifact.Coordinates) []byte {
+	quoted := quote(nil, base+"-/"+attestationsPath+escapedName(c)+"@")
 	return quoted[:len(quoted)-1]
 }
 
@@ -153,9 +162,14 @@ func modified(l *registry.Listing) time.Time {
 // printer writes one packument. Errors stick in the bufio.Writer.
 type printer struct {
 	*bufio.Writer
-	address []byte // tarballAddress
-	full    bool
-	scratch []byte
+	address  []byte // tarballAddress
+	attested []byte // attestationsAddress
+	full     bool
+	scratch  []byte
+}
+
+func newPrinter(w *bufio.Writer, base string, c artifact.Coordinates) printer {
+	return printer{Writer: w, address: tarballAddress(base, c), attested: attestationsAddress(base, c)}
 }
 
 func (p *printer) byte(c byte)    { _ = p.WriteByte(c) }
@@ -235,26 +249,47 @@ func (p *printer) tarball(number string) {
 	_, _ = p.WriteString(`.tgz"`)
 }
 
-// part writes from..to of the manifest with the tarball's address, if it lies
-// within, replaced or added. to must not cut through dist.
+// part writes s of the manifest with the addresses that lie within leading
+// here: the tarball's, added where there is none, and that of attestations. s
+// must not cut through dist.
 func (p *printer) part(m []byte, f facts, number string, s span) {
-	switch {
-	case f.dist == (span{}) || f.dist.from < s.from || f.dist.to > s.to:
+	if f.dist == (span{}) || f.dist.from < s.from || f.dist.to > s.to {
 		p.bytes(s.of(m))
-	case f.tarball != (span{}):
-		p.bytes(m[s.from:f.tarball.from])
-		p.tarball(number)
-		p.bytes(m[f.tarball.to:s.to])
-	default:
+		return
+	}
+	at := s.from
+	if f.tarball == (span{}) {
 		brace := f.dist.from + 1
-		p.bytes(m[s.from:brace])
+		p.bytes(m[at:brace])
 		_, _ = p.WriteString(`"tarball":`)
 		p.tarball(number)
 		if m[skipSpace(m, brace)] != '}' {
 			p.byte(',')
 		}
-		p.bytes(m[brace:s.to])
+		at = brace
 	}
+	if f.attested != (span{}) && f.attested.from < f.tarball.from {
+		at = p.attestations(m, at, f.attested, number)
+	}
+	if f.tarball != (span{}) {
+		p.bytes(m[at:f.tarball.from])
+		p.tarball(number)
+		at = f.tarball.to
+	}
+	if f.attested.from > at {
+		at = p.attestations(m, at, f.attested, number)
+	}
+	p.bytes(m[at:s.to])
+}
+
+// attestations writes the manifest from at on with the address at old
+// replaced, and tells where it goes on.
+func (p *printer) attestations(m []byte, at int, old span, number string) int {
+	p.bytes(m[at:old.from])
+	p.bytes(p.attested)
+	_, _ = p.WriteString(number)
+	p.byte('"')
+	return old.to
 }
 
 func (p *printer) whole(m []byte, f facts, number string) {
@@ -406,7 +441,7 @@ func appendManifest(dst []byte, base string, c artifact.Coordinates, v *registry
 		return nil, fmt.Errorf("manifest of %s@%s is not an object", fullName(c), v.Number)
 	}
 	w := sliceWriter{dst}
-	p := printer{Writer: bufio.NewWriter(&w), address: tarballAddress(base, c)}
+	p := newPrinter(bufio.NewWriter(&w), base, c)
 	p.whole(v.Manifest, f, v.Number)
 	err := p.Flush()
 	return w.b, err

@@ -106,6 +106,28 @@ func TestRender_PublishedHere(t *testing.T) {
 	}
 }
 
+func TestRender_AddressesLeadHere(t *testing.T) {
+	const tarball, attested = `"http://house.test/npm/app/hello/-/hello-1.0.0.tgz"`, `"http://house.test/npm/app/-/npm/v1/attestations/hello@1.0.0"`
+	for _, c := range []struct{ dist, want string }{
+		{`{}`, `{"tarball":` + tarball + `}`},
+		{`{"shasum":"x"}`, `{"tarball":` + tarball + `,"shasum":"x"}`},
+		{`{"tarball":"t","attestations":{"p":1,"url":"u"},"shasum":"x"}`, `{"tarball":` + tarball + `,"attestations":{"p":1,"url":` + attested + `},"shasum":"x"}`},
+		{`{"attestations":{"url":"u","p":{"url":"v"}}, "tarball":"t"}`, `{"attestations":{"url":` + attested + `,"p":{"url":"v"}}, "tarball":` + tarball + `}`},
+		{`{"attestations":{"url":"u"}}`, `{"tarball":` + tarball + `,"attestations":{"url":` + attested + `}}`},
+		{`{"attestations":{},"tarball":"t"}`, `{"attestations":{},"tarball":` + tarball + `}`},
+		{`{"attestations":["url"],"tarball":"t"}`, `{"attestations":["url"],"tarball":` + tarball + `}`},
+	} {
+		v := ours("1.0.0", `{"name":"hello","version":"1.0.0","dist":`+c.dist+`,"x":1}`, day)
+		got, err := appendManifest(nil, base, hello, &v)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(`{"name":"hello","version":"1.0.0","dist":`+c.want+`,"x":1}`, string(got)); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.dist, diff)
+		}
+	}
+}
+
 func TestRender_LatestIsTheHighestPublishedWhenItsVersionIsGone(t *testing.T) {
 	for name, c := range map[string]struct {
 		versions []string

@@ -180,6 +180,7 @@ func quote(dst []byte, s string) []byte {
 type facts struct {
 	name, version, dist        span // zero when absent
 	tarball, integrity, shasum span
+	attested                   span // dist.attestations.url
 }
 
 // inspect finds the facts of a manifest; false when it is not an object, or
@@ -214,9 +215,23 @@ func (f *facts) inspectDist(manifest []byte) (ok bool) {
 			ok = once(&f.integrity, value)
 		case "shasum":
 			ok = once(&f.shasum, value)
+		case "attestations":
+			ok = f.inspectAttestations(manifest, value)
 		}
 	}
 	return ok
+}
+
+// inspectAttestations finds the address; of what is not the object it should
+// be, none.
+func (f *facts) inspectAttestations(manifest []byte, at span) (ok bool) {
+	c, _ := walk(at.of(manifest))
+	for m, more := c.next(); more; m, more = c.next() {
+		if string(m.name) == "url" && !once(&f.attested, span{at.from + m.value.from, at.from + m.value.to}) {
+			return false
+		}
+	}
+	return true
 }
 
 func once(s *span, value span) bool {

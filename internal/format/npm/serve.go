@@ -25,6 +25,9 @@ func (Format) Serve(w http.ResponseWriter, r *format.Request) error {
 	if rest, ok := strings.CutPrefix(r.Path, "-/"); ok {
 		return serveSpecial(w, r, rest)
 	}
+	if spec, ok := repeated(r); ok {
+		return serveAttestations(w, r, spec)
+	}
 	c, rest, err := cutName(r.Path)
 	if err != nil {
 		return err

@@ -594,6 +594,9 @@ two
 			g, w := at(got, "versions", version).(object), at(want, "versions", version).(object)
 			tarball := h.URL + "app/@sc/util/-/util-" + version + ".tgz"
 			w["dist"].(object)["tarball"] = tarball
+			if a, ok := at(w, "dist", "attestations").(object); ok {
+				a["url"] = h.URL + "app/-/npm/v1/attestations/@sc%2futil@" + version
+			}
 			if diff := cmp.Diff(w, g); diff != "" {
 				t.Errorf("manifest of %s (-want +got):\n%s", version, diff)
 			}
@@ -648,6 +651,13 @@ two
 	}
 	if a := h.Get("app", "-/npm/v1/keys"); a.Status != http.StatusOK || len(decode(t, a.Body)["keys"].([]any)) != 1 {
 		t.Errorf("keys: %d %s", a.Status, a.Body)
+	}
+	// npm up to 10 asks for the path of dist.attestations.url below the registry's.
+	if a := h.Get("app", "app/"+path+"@sc%2futil@1.0.0"); a.Status != http.StatusOK || !strings.Contains(string(a.Body), "predicateType") {
+		t.Errorf("the repository's path twice: %d %s", a.Status, a.Body)
+	}
+	if a := h.Get("app", "other/"+path+"@sc%2futil@1.0.0"); a.Status != http.StatusNotFound {
+		t.Errorf("another path before it: %d %s", a.Status, a.Body)
 	}
 	outside.Forget()
 	for repo, spec := range map[string]string{"app": "@sc%2fmine@1.0.0", "internal": "@sc%2futil@1.0.0", "public": "@sc%2futil@9.9.9"} {
