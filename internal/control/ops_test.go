@@ -151,9 +151,10 @@ func TestDenied_BeforeNotFound(t *testing.T) {
 	h.user("nobody", statement("Allow", "codeartifact:PublishPackageVersion", "*"))
 	nobody := *h
 	nobody.key.ID, nobody.key.Secret = "AKIA0000000000nobody", "secret"
-	body := `{"versions":["1.0.0"],"targetStatus":"Published","restrictions":{"publish":"ALLOW","upstream":"ALLOW"},"tags":[],"tagKeys":[]}`
 	for _, row := range control.Table() {
 		for _, domain := range []string{"corp", "absent"} {
+			body := `{"versions":["1.0.0"],"targetStatus":"Published","restrictions":{"publish":"ALLOW","upstream":"ALLOW"},"tags":[],"tagKeys":[],` +
+				`"domain":"` + domain + `","policyDocument":"{}"}`
 			q := url.Values{}
 			for _, f := range row.Fields() {
 				if f.In == "query" && f.Required {
