@@ -176,7 +176,7 @@ func setMemory(cfg config.Config) {
 
 const (
 	workingMemory = 16 << 20
-	gcPercent     = 100
+	gcPercent     = 50 // little garbage is made per request, so collecting it early costs little
 )
 
 // openData opens the folder, the database and the blobs, and makes the first

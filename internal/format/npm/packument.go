@@ -28,13 +28,18 @@ type member struct {
 	value []byte
 }
 
+// usualText is which part of a packument numbers, addresses and digests are, a
+// little more than usual: it only saves growing a buffer.
+const usualText = 4
+
 // Parse implements upstream.Remote in one pass over doc. The document as a
 // whole must be sound JSON, be about c, and say its name, its versions and each
 // version once. A version that contradicts itself, or says no address to fetch
 // it from, is left out: it could not be installed from here.
 func (remote) Parse(c artifact.Coordinates, doc []byte) (*upstream.Listing, error) {
 	p := parser{
-		doc: doc,
+		doc:  doc,
+		text: make([]byte, 0, len(doc)/usualText),
 		dec: jsontext.NewDecoder(bytes.NewBuffer(doc),
 			jsontext.AllowInvalidUTF8(true),    // readmes are cut within surrogate pairs
 			jsontext.AllowDuplicateNames(true), // checked where it matters: it would cost half as much again everywhere
