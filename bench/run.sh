@@ -51,7 +51,8 @@ for s in $steps; do
     for _ in $(seq 5); do stop; t=$(date +%s%N); start
       curl -fs -o /dev/null -H "Authorization: Bearer $token" "$base/app/bench-5mtgz"; echo "first 200 after $((($(date +%s%N) - t) / 1000000)) ms"; done ;;
   down) # metadata expired, the upstream refuses: how long the stale answer takes, and an install
-    stop; TTL_METADATA=1s start; sleep 2
+    stop; TTL_METADATA=1s start
+    curl -fs -o /dev/null -H "Authorization: Bearer $token" "$base/app/express"; sleep 2
     "$BENCH/peers.sh" stop upstream
     for _ in 1 2 3 4 5 6 7 8; do curl -fs -o /dev/null -w '%{time_total} s\n' -H "Authorization: Bearer $token" "$base/app/express"; sleep 1; done
     "$BENCH/peers.sh" start upstream
