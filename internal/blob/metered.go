@@ -27,7 +27,7 @@ type Stats struct {
 	Misses      int64 // opens of what is not there
 	Failures    int64 // other failed opens, stats and deletes
 	Deletes     int64 // blobs deleted or expired
-	Writing     int64 // writers begun and not yet ended
+	Writing     int64 // puts and writers begun and not yet ended
 }
 
 // Metered counts what passes to a Store.
@@ -71,6 +71,8 @@ func (m *Metered) stored(info Info, err error) {
 // Put counts a put and its bytes.
 func (m *Metered) Put(ctx context.Context, space string, r io.Reader) (Info, error) {
 	start := time.Now()
+	m.writing.Add(1)
+	defer m.writing.Add(-1)
 	info, err := m.Store.Put(ctx, space, r)
 	m.stored(info, err)
 	m.done("put", start, err)
