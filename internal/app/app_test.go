@@ -75,8 +75,14 @@ func configure(t *testing.T, data string, flags map[string]string) config.Config
 
 func start(t *testing.T, data string, flags map[string]string) *running {
 	t.Helper()
+	return startAt(t, time.Now, data, flags)
+}
+
+// startAt is start with a clock of the test's own.
+func startAt(t *testing.T, now func() time.Time, data string, flags map[string]string) *running {
+	t.Helper()
 	r := &running{log: &log{}}
-	a, err := app.New(t.Context(), configure(t, data, flags), app.Options{Log: r.log, Version: "test"})
+	a, err := app.New(t.Context(), configure(t, data, flags), app.Options{Log: r.log, Version: "test", Now: now})
 	if err != nil {
 		t.Fatal(err)
 	}
