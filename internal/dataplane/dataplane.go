@@ -197,5 +197,6 @@ func (h *Handler) log(r *http.Request, err error, x exchange) {
 	if errors.Is(err, http.ErrAbortHandler) {
 		return
 	}
-	h.opt.Logger.ErrorContext(r.Context(), "package request failed", "id", id, "method", r.Method, "path", r.URL.Path, "error", err)
+	h.opt.Logger.ErrorContext(r.Context(), "package request failed", slog.String("id", id), slog.String("method", r.Method),
+		slog.String("path", r.URL.Path), slog.Any("error", err))
 }

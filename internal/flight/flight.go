@@ -49,17 +49,17 @@ func (g *Group[K, V]) Do(ctx context.Context, key K, do func(context.Context) (V
 
 // DoFor is Do that gives up waiting after patience; ok tells whether the call
 // ended in time.
-func (g *Group[K, V]) DoFor(ctx context.Context, patience time.Duration, key K, do func(context.Context) (V, error)) (val V, err error, ok bool) {
+func (g *Group[K, V]) DoFor(ctx context.Context, patience time.Duration, key K, do func(context.Context) (V, error)) (val V, ok bool, err error) {
 	c := g.Start(ctx, key, do)
 	t := time.NewTimer(patience)
 	defer t.Stop()
 	select {
 	case <-c.done:
-		return c.val, c.err, true
+		return c.val, true, c.err
 	case <-t.C:
 	case <-ctx.Done():
 	}
-	return val, nil, false
+	return val, false, nil
 }
 
 // Start begins the call for key unless one is running, and does not wait. do

@@ -57,7 +57,7 @@ func TestGroup_LeavingCallerDoesNotStopTheCall(t *testing.T) {
 func TestGroup_PatienceEnds(t *testing.T) {
 	var g Group[string, int]
 	release := make(chan struct{})
-	_, _, ok := g.DoFor(t.Context(), time.Millisecond, "k", func(context.Context) (int, error) { <-release; return 1, nil })
+	_, ok, _ := g.DoFor(t.Context(), time.Millisecond, "k", func(context.Context) (int, error) { <-release; return 1, nil })
 	if ok {
 		t.Fatal("a call that cannot end was reported as ended")
 	}

@@ -76,16 +76,14 @@ func (s *Server) Serve(l net.Listener) error {
 		c, err := l.Accept()
 		if err != nil {
 			if s.stopping.Load() {
-				<-rest
-				return http.ErrServerClosed
+				return <-rest
 			}
 			if temporary(err) {
 				time.Sleep(5 * time.Millisecond) // out of file descriptors: some will be free soon
 				continue
 			}
 			_ = s.handed.Close()
-			<-rest
-			return err
+			return errors.Join(err, <-rest)
 		}
 		s.start(c)
 	}
@@ -205,7 +203,7 @@ func (c *conn) serve() {
 	handedOver := false
 	defer func() {
 		if p := recover(); p != nil && p != http.ErrAbortHandler { //nolint:errorlint // net/http compares it so
-			c.server.Log.Error("panic while serving a connection", "panic", p, "stack", string(debug.Stack()))
+			c.server.Log.Error("panic while serving a connection", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
 		}
 		c.server.forget(c)
 		if !handedOver {
@@ -221,11 +219,7 @@ func (c *conn) serve() {
 		if n == 0 && !ok {
 			return // closed, timed out, or broken
 		}
-		var rest []byte
-		if ok {
-			rest, ok = c.parse(c.buf[:n]), true
-		}
-		if rest == nil {
+		if !ok || !c.parse(c.buf[:n]) {
 			handedOver = c.handOver()
 			return
 		}

@@ -31,8 +31,7 @@ func start(t testing.TB, handler http.HandlerFunc) (*Server, string) {
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
 	t.Cleanup(func() {
-		_ = s.Close()
-		<-done
+		_, _ = s.Close(), <-done
 	})
 	return s, l.Addr().String()
 }
@@ -305,7 +304,7 @@ func TestServer_SlowHeadIsCutOff(t *testing.T) {
 	s := &Server{Rest: &http.Server{Handler: http.HandlerFunc(echo), ReadHeaderTimeout: 50 * time.Millisecond}, Log: slog.New(slog.DiscardHandler)}
 	done := make(chan error, 1)
 	go func() { done <- s.Serve(l) }()
-	defer func() { _ = s.Close(); <-done }()
+	defer func() { _, _ = s.Close(), <-done }()
 	c := dial(t, l.Addr().String())
 	if _, err := io.WriteString(c, "GET / HTTP/1.1\r\nHo"); err != nil {
 		t.Fatal(err)
@@ -355,7 +354,7 @@ func TestServer_ClientThatDoesNotReadIsGivenUp(t *testing.T) {
 			s := &Server{Rest: &http.Server{Handler: http.HandlerFunc(handler)}, Log: slog.New(slog.DiscardHandler), Patience: 50 * time.Millisecond}
 			done := make(chan error, 1)
 			go func() { done <- s.Serve(l) }()
-			defer func() { _ = s.Close(); <-done }()
+			defer func() { _, _ = s.Close(), <-done }()
 			c := dial(t, l.Addr().String())
 			if _, err := fmt.Fprintf(c, "%s / HTTP/1.1\r\nHost: h.test\r\n%s\r\n", test.method, map[string]string{"POST": "Content-Length: 0\r\n"}[test.method]); err != nil {
 				t.Fatal(err)
@@ -391,7 +390,7 @@ func FuzzParse(f *testing.F) {
 		}
 		head = head[:end+len(crlf2)]
 		c := &conn{request: &http.Request{URL: &url.URL{}}}
-		if c.parse(head) == nil {
+		if !c.parse(head) {
 			return
 		}
 		got := c.request
@@ -413,7 +412,7 @@ func FuzzParse(f *testing.F) {
 			t.Errorf("%q is not plain: length %d, close %v", head, want.ContentLength, want.Close)
 		}
 		// Reading it again must not depend on what was remembered.
-		if c.parse(head) == nil {
+		if !c.parse(head) {
 			t.Errorf("%q is plain only the first time", head)
 		}
 	})

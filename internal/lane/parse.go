@@ -8,14 +8,14 @@ import (
 	"strings"
 )
 
-// parse reads the head of a plain request into c.request; nil when it is not
-// plain. What it returns is the rest of the head after the request line.
+// parse reads the head of a plain request into c.request, and tells whether it
+// is plain.
 //
 // Plain is: GET or HEAD, a target that begins with a slash, HTTP/1.1, lines
 // ended by CRLF, header fields of the RFC 9110 grammar without folding, exactly
 // one Host, and none of the fields that announce a body, an upgrade or a
 // connection option other than keep-alive.
-func (c *conn) parse(head []byte) []byte {
+func (c *conn) parse(head []byte) bool {
 	end := bytes.Index(head, crlf2[:2])
 	line, header := head[:end], head[end+2:]
 	r := c.request
@@ -25,22 +25,22 @@ func (c *conn) parse(head []byte) []byte {
 	case bytes.HasPrefix(line, []byte("HEAD /")):
 		r.Method, line = http.MethodHead, line[len("HEAD "):]
 	default:
-		return nil
+		return false
 	}
 	line, ok := bytes.CutSuffix(line, []byte(" HTTP/1.1"))
 	if !ok || !c.parseTarget(line) {
-		return nil
+		return false
 	}
 	// Clients repeat themselves: on one connection the header fields are
 	// usually the same from request to request.
 	if r.Header != nil && bytes.Equal(header, c.header) {
-		return header
+		return true
 	}
 	if !c.parseHeader(header) {
-		return nil
+		return false
 	}
 	c.header = append(c.header[:0], header...)
-	return header
+	return true
 }
 
 // targetByte tells which bytes a target may have: those that need no escaping

@@ -40,7 +40,7 @@ func (p *patient) renew() error {
 		return nil
 	}
 	p.until = now.Add(2 * d)
-	return p.Conn.SetWriteDeadline(p.until)
+	return p.SetWriteDeadline(p.until)
 }
 
 // Write implements net.Conn.

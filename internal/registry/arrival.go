@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/http"
 	"strconv"
 	"sync"
@@ -136,7 +137,7 @@ func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upst
 	fail := func(err error) {
 		a.seal()
 		a.err = err
-		s.log.WarnContext(ctx, "asset was not fetched", "connection", src.Connection.Name, "url", want.URL, "error", err)
+		s.log.WarnContext(ctx, "asset was not fetched", slog.String("connection", src.Connection.Name), slog.String("url", want.URL), slog.Any("error", err))
 		select {
 		case <-a.begun:
 		default:
@@ -156,9 +157,9 @@ func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upst
 		fail(unreachable(src, want, err))
 		return
 	}
-	if max := s.opt.MaxAssetBytes; res.ContentLength > max {
+	if most := s.opt.MaxAssetBytes; res.ContentLength > most {
 		_ = res.Body.Close()
-		fail(fault.New(fault.Upstream, "%s has %d bytes, over this server's limit of %d", want.Name, res.ContentLength, max))
+		fail(fault.New(fault.Upstream, "%s has %d bytes, over this server's limit of %d", want.Name, res.ContentLength, most))
 		return
 	}
 	if a.writer, err = s.blobs.Begin(ctx, space); err != nil {

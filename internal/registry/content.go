@@ -48,8 +48,8 @@ const smallAsset = 32 << 10 // assets up to this size are kept in memory
 
 func newContents(memory int64) (*contents, error) {
 	cache, err := otter.New(&otter.Options[contentKey, *Content]{
-		MaximumWeight: uint64(memory),                                                              //nolint:gosec // a positive size
-		Weigher:       func(_ contentKey, c *Content) uint32 { return uint32(len(c.small) + 768) }, //nolint:gosec // at most smallAsset
+		MaximumWeight: uint64(memory),
+		Weigher:       func(_ contentKey, c *Content) uint32 { return uint32(len(c.small) + 768) },
 	})
 	return &contents{cache}, err
 }

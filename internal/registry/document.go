@@ -116,11 +116,11 @@ func (d *Document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // concerned.
 func acceptsGzip(values []string) bool {
 	for _, v := range values {
-		i := strings.Index(v, "gzip")
-		if i < 0 {
+		_, rest, ok := strings.Cut(v, "gzip")
+		if !ok {
 			continue
 		}
-		rest, _, _ := strings.Cut(v[i+len("gzip"):], ",")
+		rest, _, _ = strings.Cut(rest, ",")
 		if _, q, ok := strings.Cut(rest, "q="); ok {
 			if weight, err := strconv.ParseFloat(strings.TrimSpace(q), 64); err == nil && weight == 0 {
 				continue
@@ -152,7 +152,7 @@ func (d *Document) weight(perFileByte int64) uint32 {
 	if d.gzip.file != "" {
 		w += d.gzip.size / perFileByte
 	}
-	return uint32(min(w, 1<<31)) //nolint:gosec // bounded above
+	return uint32(min(w, 1<<31))
 }
 
 // documents is the bounded cache of finished documents.

@@ -61,9 +61,7 @@ type merger struct {
 	listing *Listing
 	seen    map[string]int // version -> index in listing.Versions, hidden when it is none of them
 	failed  error          // the first connection that gave nothing
-
 	stored  []stored
-	ordered []Listed // of remotes, in their order
 }
 
 // stored ties a listed version to its row.
@@ -132,7 +130,7 @@ func (m *merger) remote(ctx context.Context, n *node) (*upstream.Listing, error)
 		}
 		// What is stored keeps working; look again soon.
 		m.listing.freshUntil = earlier(m.listing.freshUntil, m.service.opt.Now().Add(time.Second))
-		return nil, nil //nolint:nilerr // kept in failed
+		return nil, nil
 	}
 	m.listing.parts = append(m.listing.parts, part{r.source, r.state.Body})
 	m.listing.freshUntil = earlier(m.listing.freshUntil, r.state.FreshUntil)

@@ -36,7 +36,7 @@ func (r *Repo) Outside(ctx context.Context, c artifact.Coordinates, path, accept
 			}
 		}
 	}
-	var failed error = fault.New(fault.NotFound, "no external connection in reach has %s", path)
+	failed := fault.New(fault.NotFound, "no external connection in reach has %s", path)
 	for _, n := range nodes {
 		src := n.source(c.Format)
 		if src == nil {

@@ -163,7 +163,7 @@ func (r *Repo) mustBeNew(ctx context.Context, c artifact.Coordinates, version st
 		}
 		l, err := s.listing(ctx, answer, c)
 		if err != nil {
-			continue //nolint:nilerr // as above
+			continue
 		}
 		for i := range l.Versions {
 			if l.Versions[i].Number == version {

@@ -45,6 +45,7 @@ func (plain) Name() artifact.Format { return artifact.NPM }
 
 func (plain) Normalize(c artifact.Coordinates) (artifact.Coordinates, error) { return c, nil }
 func (plain) Compare(a, b string) int                                        { return cmp.Compare(a, b) }
+
 func (plain) Describe(artifact.Coordinates, []byte) (artifact.Details, error) {
 	return artifact.Details{}, nil
 }
@@ -491,9 +492,9 @@ func TestAsset_LeavingClientDoesNotStopTheFetch(t *testing.T) {
 	o.put("express", "1.0.0", "express one")
 	o.gate = make(chan struct{})
 	ctx, cancel := context.WithCancel(t.Context())
-	asked := make(chan error, 1)
+	asked, repo := make(chan error, 1), h.open("frontend-app")
 	go func() {
-		_, err := h.open("frontend-app").Asset(ctx, coords("express"), "1.0.0", "file")
+		_, err := repo.Asset(ctx, coords("express"), "1.0.0", "file")
 		asked <- err
 	}()
 	for o.gets.Load() == 0 {
@@ -514,16 +515,18 @@ func TestClose_EndsWhatNobodyWaitsFor(t *testing.T) {
 	o.gate = make(chan struct{})
 	t.Cleanup(func() { close(o.gate) }) // before the outside registry closes
 	ctx, cancel := context.WithCancel(t.Context())
-	asked := make(chan error, 1)
+	asked, repo := make(chan error, 1), h.open("frontend-app")
 	go func() {
-		_, err := h.open("frontend-app").Asset(ctx, coords("express"), "1.0.0", "file")
+		_, err := repo.Asset(ctx, coords("express"), "1.0.0", "file")
 		asked <- err
 	}()
 	for o.gets.Load() == 0 {
 		time.Sleep(time.Millisecond) // until the fetch is under way
 	}
 	cancel()
-	<-asked
+	if err := <-asked; err == nil {
+		t.Fatal("the client that left got an answer")
+	}
 	closed := make(chan struct{})
 	go func() {
 		h.service.Close()
@@ -815,9 +818,9 @@ func renderNumbers(_ context.Context, l *Listing, w io.Writer) error {
 	return nil
 }
 
-func (h *house) document(repo, name string) (*httptest.ResponseRecorder, error) {
+func (h *house) document(name string) (*httptest.ResponseRecorder, error) {
 	h.t.Helper()
-	d, err := h.open(repo).Document(h.t.Context(), coords(name), Variant{Name: "numbers"}, "text/plain", renderNumbers)
+	d, err := h.open("frontend-app").Document(h.t.Context(), coords(name), Variant{Name: "numbers"}, "text/plain", renderNumbers)
 	if err != nil {
 		return nil, err
 	}
@@ -831,7 +834,7 @@ func TestDocument_FollowsEveryChangeInReach(t *testing.T) {
 	o.put("other", "1.0.0", "other")
 	want := func(text string) {
 		t.Helper()
-		w, err := h.document("frontend-app", "widget")
+		w, err := h.document("widget")
 		got := ""
 		if err == nil {
 			got = w.Body.String()
@@ -943,12 +946,12 @@ func TestDocument_OutsideDownKeepsTheLastAnswer(t *testing.T) {
 	var ahead atomic.Int64
 	h.service.opt.Now = func() time.Time { return now.Add(time.Duration(ahead.Load())) }
 	o.put("express", "1.0.0", "one")
-	if w, err := h.document("frontend-app", "express"); err != nil || w.Body.String() != "1.0.0\n" {
+	if w, err := h.document("express"); err != nil || w.Body.String() != "1.0.0\n" {
 		t.Fatal(err)
 	}
 	o.down.Store(true)
 	ahead.Store(int64(48 * time.Hour))
-	if w, err := h.document("frontend-app", "express"); err != nil || w.Body.String() != "1.0.0\n" {
+	if w, err := h.document("express"); err != nil || w.Body.String() != "1.0.0\n" {
 		t.Fatalf("got %v, want the last answer", err)
 	}
 }
@@ -956,7 +959,7 @@ func TestDocument_OutsideDownKeepsTheLastAnswer(t *testing.T) {
 func TestDocument_OutsideDownAndNothingKnownIsNotA404(t *testing.T) {
 	h, o := org(t)
 	o.down.Store(true)
-	if _, err := h.document("frontend-app", "express"); !fault.Is(err, fault.Upstream) {
+	if _, err := h.document("express"); !fault.Is(err, fault.Upstream) {
 		t.Fatalf("got %v, want an upstream fault so that clients try again", err)
 	}
 }

@@ -115,7 +115,7 @@ func NewCache(store Store, life Lifetimes, now func() time.Time, log *slog.Logge
 	c.states = otter.Must(&otter.Options[key, State]{MaximumSize: maxStates})
 	c.parsed = otter.Must(&otter.Options[string, *Listing]{
 		MaximumWeight:    maxParsedBytes,
-		Weigher:          func(_ string, l *Listing) uint32 { return uint32(min(l.size, maxParsedBytes+1)) }, //nolint:gosec // bounded above
+		Weigher:          func(_ string, l *Listing) uint32 { return uint32(min(l.size, maxParsedBytes+1)) },
 		ExpiryCalculator: otter.ExpiryAccessing[string, *Listing](parsedFor),
 	})
 	c.checks.Timeout = refreshTimeout
@@ -157,7 +157,7 @@ func (c *Cache) Check(ctx context.Context, s *Source, coords artifact.Coordinate
 	stale := st
 	if now.Sub(st.Checked) < c.life.Metadata+c.life.Revalidate {
 		c.checks.Start(ctx, k, refresh)
-	} else if fresh, err, done := c.checks.DoFor(ctx, c.life.Patience, k, refresh); done && err == nil {
+	} else if fresh, done, err := c.checks.DoFor(ctx, c.life.Patience, k, refresh); done && err == nil {
 		return fresh, nil
 	}
 	// Let the next callers look again soon, when the refresh has ended.
@@ -182,7 +182,8 @@ func (c *Cache) refresh(ctx context.Context, s *Source, coords artifact.Coordina
 		return st, nil
 	}
 	if !errors.Is(context.Cause(ctx), flight.ErrClosed) {
-		c.log.WarnContext(ctx, "remote did not answer", "connection", s.Connection.Name, "package", coords.String(), "stale", prev.Found(), "error", err)
+		c.log.WarnContext(ctx, "remote did not answer", slog.String("connection", s.Connection.Name), slog.String("package", coords.String()),
+			slog.Bool("stale", prev.Found()), slog.Any("error", err))
 	}
 	err = outside(s, err)
 	if !prev.Found() {

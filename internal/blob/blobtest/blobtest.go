@@ -1,7 +1,5 @@
 // Package blobtest is what every blob.Store must do. An adapter's test is one
 // call of Run.
-//
-//nolint:thelper // these functions are the tests themselves
 package blobtest
 
 import (
