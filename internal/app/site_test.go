@@ -44,7 +44,10 @@ type site struct {
 	http  *http.Client
 }
 
-const root = "/repo/123456789012/corp/npm/"
+const (
+	account = "123456789012"
+	root    = "/repo/" + account + "/corp/npm/"
+)
 
 // newSite starts a server whose public registry is at outside; a bare address
 // is enough where nobody asks it.
