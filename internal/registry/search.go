@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"strings"
+	"unicode/utf8"
 
 	"packhouse/internal/artifact"
 	"packhouse/internal/catalog"
@@ -11,12 +13,18 @@ import (
 // maxSearchScan bounds the names one search looks through after the match.
 const maxSearchScan = 1000
 
+// maxSearchText is longer than any name, in bytes.
+const maxSearchText = 1024
+
 // Search finds packages whose name contains text among what the repository and
 // its upstreams hold: published or retained, never asking outside. total counts
 // the matches, up to a thousand.
 func (r *Repo) Search(ctx context.Context, f artifact.Format, text string, offset, limit int) (found []Found, total int, err error) {
 	if err := r.MayRead(ctx); err != nil {
 		return nil, 0, err
+	}
+	if len(text) > maxSearchText || strings.IndexByte(text, 0) >= 0 || !utf8.ValidString(text) {
+		return nil, 0, nil // no name can hold it, and databases choke on it
 	}
 	var ids []string
 	for _, n := range r.node.reach(r.service.opt.MaxSearched) {
