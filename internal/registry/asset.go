@@ -42,6 +42,9 @@ const maxTurns = 5
 // that it has come to root only now and is to be looked for once more.
 func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content *Content, again bool, err error) {
 	st := s.stampOf(root.graph.domain.ID, k.c)
+	if root, err = s.current(ctx, root); err != nil {
+		return nil, false, err
+	}
 	v, err := s.look(ctx, root, k.c)
 	if err != nil {
 		return nil, false, err
@@ -60,6 +63,10 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 			}
 			if err != nil {
 				return err
+			}
+			v, err := s.lookIn(tx, root, k.c)
+			if err != nil || !v.mayTake(h.at, row) {
+				return err // forbidden since: as above
 			}
 			assets, err := tx.Assets(row.ID, "", 0)
 			if err != nil {
@@ -141,7 +148,7 @@ func (s *Service) findVersion(ctx context.Context, v *sight, number string) (hit
 			return hit{at: n, version: row}, nil
 		}
 		src := n.source(v.coords.Format)
-		if src == nil || !v.outside || !v.mayLookUp(n) {
+		if src == nil || !v.mayAsk(n) {
 			continue
 		}
 		h, err := s.findOutside(ctx, n, src, v.coords, number)
@@ -220,24 +227,44 @@ func (s *Service) arrive(ctx context.Context, into *node, k contentKey, h hit) (
 	return a, version, joined
 }
 
-// ingest retains a fetched asset in the repository with the connection and in
-// every repository it was fetched for.
+// ingest retains a fetched asset in every repository it was fetched for and in
+// that with the connection. Those that went meanwhile, or may not have the
+// version any more because the name was published inside, are left out;
+// NotFound when none is left that asked for it.
 func (s *Service) ingest(ctx context.Context, a *arrival, at *node, k contentKey, version artifact.Version, info blob.Info) error {
 	asset := artifact.Asset{Name: k.name, Size: info.Size, Digests: info.Digests}
 	version.Revision = artifact.Revise(version.Manifest, []artifact.Asset{asset})
-	nodes := a.seal()
-	if !slices.Contains(nodes, at) {
-		nodes = append(nodes, at)
+	asked, err := s.allCurrent(ctx, a.seal())
+	if err != nil {
+		return err
 	}
-	err := s.db.Update(ctx, func(tx *catalog.Tx) error {
-		for _, n := range nodes {
-			err := s.retain(tx, n, k.c, displayName(k.c), version, []catalog.Asset{{Asset: asset}})
-			if n != at && fault.Is(err, fault.NotFound) {
-				continue // the repository went meanwhile; the others want it still
+	also, err := s.allCurrent(ctx, []*node{at})
+	if err != nil {
+		return err
+	}
+	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
+		kept := 0
+		for i, n := range slices.Concat(asked, also) {
+			v, err := s.lookIn(tx, n, k.c)
+			if err != nil {
+				return err
+			}
+			if !v.mayFetch(at.repo.ID) {
+				continue
+			}
+			err = s.retain(tx, n, k.c, displayName(k.c), version, []catalog.Asset{{Asset: asset}})
+			if fault.Is(err, fault.NotFound) {
+				continue
 			}
 			if err != nil {
 				return err
 			}
+			if i < len(asked) {
+				kept++
+			}
+		}
+		if kept == 0 {
+			return notVisible(k.c)
 		}
 		return nil
 	})
@@ -245,6 +272,22 @@ func (s *Service) ingest(ctx context.Context, a *arrival, at *node, k contentKey
 		s.observe(k.c.Format, "ingested")
 	}
 	return err
+}
+
+// allCurrent gives those repositories that are still there, as they are now.
+func (s *Service) allCurrent(ctx context.Context, nodes []*node) ([]*node, error) {
+	var left []*node
+	for _, n := range nodes {
+		now, err := s.current(ctx, n)
+		if fault.Is(err, fault.NotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		left = append(left, now)
+	}
+	return left, nil
 }
 
 // displayName is how coordinates are written where nobody has said otherwise.
@@ -257,19 +300,22 @@ func displayName(c artifact.Coordinates) string {
 
 // retain puts a reference to a version, whose manifest is loaded, into a
 // repository. One that is there already stays as it is, and gets the assets it
-// lacks.
+// lacks if it is of the same origin.
 func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, display string, v artifact.Version, assets []catalog.Asset) error {
 	repos, err := tx.RepositoriesByID(n.repo.ID)
 	if err != nil {
 		return err
 	}
 	if len(repos) == 0 {
-		return fault.About(fault.NotFound, "repository", n.repo.Name, "repository %s does not exist any more", n.repo.Name)
+		return gone(n)
 	}
 	p, err := tx.Package(n.repo.ID, c)
 	if err == nil {
 		row, err := tx.Version(p.ID, v.Number)
 		if err == nil {
+			if row.Origin != v.Origin || row.Status == artifact.Disposed {
+				return nil // published, or its bytes taken away, meanwhile
+			}
 			return s.extend(tx, n, p, row, assets)
 		}
 		if !fault.Is(err, fault.NotFound) {

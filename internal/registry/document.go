@@ -200,9 +200,12 @@ func (r *Repo) Document(ctx context.Context, c artifact.Coordinates, v Variant, 
 		s.observe(c.Format, "document-hit")
 		return d, d.err
 	}
-	d, err := s.builds.Do(ctx, k, func(ctx context.Context) (*Document, error) {
-		return s.finish(ctx, r.node, k, contentType, render)
-	})
+	asked := s.stampOf(r.node.graph.domain.ID, c)
+	finish := func(ctx context.Context) (*Document, error) { return s.finish(ctx, r.node, k, contentType, render) }
+	d, err := s.builds.Do(ctx, k, finish)
+	if err == nil && d.stamp.before(&asked) { // begun by another request, before a change that this one must see
+		d, err = s.builds.Do(ctx, k, finish)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -218,9 +221,13 @@ func (s *Service) finish(ctx context.Context, n *node, k documentKey, contentTyp
 	}
 	s.observe(k.c.Format, "document-miss")
 	st := s.stampOf(n.graph.domain.ID, k.c)
+	n, err := s.current(ctx, n)
+	if err != nil {
+		return nil, err
+	}
 	l, err := s.merge(ctx, n, k.c)
 	if err != nil && !fault.Is(err, fault.NotFound) {
-		return nil, err
+		return &Document{stamp: st, err: err}, nil
 	}
 	d := &Document{stamp: st, contentType: []string{contentType}}
 	if err != nil {

@@ -58,6 +58,10 @@ func (s *Service) stampOf(domainID string, c artifact.Coordinates) stamp {
 	return stamp{counter: counter, at: counter.Load(), config: s.db.Generation()}
 }
 
+// before tells whether there was a relevant change between st and a moment of
+// the same package.
+func (st *stamp) before(later *stamp) bool { return st.at < later.at || st.config < later.config }
+
 // current tells whether nothing relevant has changed since the stamp.
 func (st *stamp) current(s *Service) bool {
 	return st.counter.Load() == st.at && s.db.Generation() == st.config

@@ -125,6 +125,22 @@ func (s *Service) newGraph(d catalog.Domain, repos []catalog.Repository) *graph 
 	return g
 }
 
+// current is a repository as the configuration is now; NotFound when it is gone,
+// also when another one has its name. What is stamped must be made from it: the
+// node a request began with may be older than the stamp.
+func (s *Service) current(ctx context.Context, n *node) (*node, error) {
+	now, err := s.node(ctx, n.id)
+	if err == nil && now.repo.ID != n.repo.ID {
+		err = gone(n)
+	}
+	return now, err
+}
+
+// gone says that a repository is not there any more.
+func gone(n *node) error {
+	return fault.About(fault.NotFound, "repository", n.id.Name, "repository %s does not exist any more", n.id.Name)
+}
+
 // node finds a repository.
 func (s *Service) node(ctx context.Context, id artifact.RepositoryID) (*node, error) {
 	g, err := s.graph(ctx, id.Owner, id.Domain)

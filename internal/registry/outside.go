@@ -31,7 +31,7 @@ func (r *Repo) Outside(ctx context.Context, c artifact.Coordinates, path, accept
 		}
 		nodes = nil
 		for _, n := range v.nodes {
-			if v.outside && v.mayLookUp(n) {
+			if v.mayAsk(n) {
 				nodes = append(nodes, n)
 			}
 		}

@@ -95,7 +95,7 @@ func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publicatio
 			return err
 		}
 		if len(repos) == 0 {
-			return fault.About(fault.NotFound, "repository", r.node.id.Name, "repository %s does not exist any more", r.node.id.Name)
+			return gone(r.node)
 		}
 		row, _, err := tx.EnsurePackage(repos[0], c, display, artifact.DefaultRestrictions(true))
 		if err != nil {

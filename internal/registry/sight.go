@@ -35,46 +35,60 @@ type remoteState struct {
 }
 
 // look reads the rows. Remotes are not asked yet.
-func (s *Service) look(ctx context.Context, root *node, c artifact.Coordinates) (*sight, error) {
-	v := &sight{root: root, coords: c, packages: map[*node]catalog.Package{}, versions: map[string][]catalog.Version{}, tags: map[string][]catalog.DistTag{}}
-	reach := root.reach(s.opt.MaxSearched)
-	err := s.db.View(ctx, func(tx *catalog.Tx) error {
-		repoIDs := make([]string, len(reach))
-		byID := make(map[string]*node, len(reach))
-		for i, n := range reach {
-			repoIDs[i], byID[n.repo.ID] = n.repo.ID, n
-		}
-		packages, err := tx.PackagesIn(repoIDs, c)
-		if err != nil || len(packages) == 0 {
-			return err
-		}
-		ids := make([]string, len(packages))
-		for i, p := range packages {
-			ids[i] = p.ID
-			v.packages[byID[p.RepositoryID]] = p
-		}
-		versions, err := tx.Versions(ids...)
-		if err != nil {
-			return err
-		}
-		for _, row := range versions {
-			v.versions[row.PackageID] = append(v.versions[row.PackageID], row)
-		}
-		tags, err := tx.DistTags(ids...)
-		for _, t := range tags {
-			v.tags[t.PackageID] = append(v.tags[t.PackageID], t)
-		}
+func (s *Service) look(ctx context.Context, root *node, c artifact.Coordinates) (v *sight, err error) {
+	err = s.db.View(ctx, func(tx *catalog.Tx) error {
+		v, err = s.lookIn(tx, root, c)
 		return err
 	})
-	if err != nil {
+	return v, err
+}
+
+// lookIn is look in a transaction.
+func (s *Service) lookIn(tx *catalog.Tx, root *node, c artifact.Coordinates) (*sight, error) {
+	v := &sight{root: root, coords: c, packages: map[*node]catalog.Package{}, versions: map[string][]catalog.Version{}, tags: map[string][]catalog.DistTag{}}
+	reach := root.reach(s.opt.MaxSearched)
+	if err := v.read(tx, reach); err != nil {
 		return nil, err
 	}
 	v.outside = v.mayAskOutside(reach)
+	// Gates that end the search early must not let it get further elsewhere: of
+	// what is not in reach no row has been read.
 	root.search(s.opt.MaxSearched, v.mayLookUp, func(n *node) bool {
-		v.nodes = append(v.nodes, n)
+		if slices.Contains(reach, n) {
+			v.nodes = append(v.nodes, n)
+		}
 		return true
 	})
 	return v, nil
+}
+
+func (v *sight) read(tx *catalog.Tx, reach []*node) error {
+	repoIDs := make([]string, len(reach))
+	byID := make(map[string]*node, len(reach))
+	for i, n := range reach {
+		repoIDs[i], byID[n.repo.ID] = n.repo.ID, n
+	}
+	packages, err := tx.PackagesIn(repoIDs, v.coords)
+	if err != nil || len(packages) == 0 {
+		return err
+	}
+	ids := make([]string, len(packages))
+	for i, p := range packages {
+		ids[i] = p.ID
+		v.packages[byID[p.RepositoryID]] = p
+	}
+	versions, err := tx.Versions(ids...)
+	if err != nil {
+		return err
+	}
+	for _, row := range versions {
+		v.versions[row.PackageID] = append(v.versions[row.PackageID], row)
+	}
+	tags, err := tx.DistTags(ids...)
+	for _, t := range tags {
+		v.tags[t.PackageID] = append(v.tags[t.PackageID], t)
+	}
+	return err
 }
 
 // local gives the versions a repository holds.
@@ -93,9 +107,10 @@ func (v *sight) mayLookUp(n *node) bool {
 // outside, until somebody says ALLOW.
 //
 // Published inside means: some repository in reach holds a version of INTERNAL
-// origin. It is settled by an origin configuration that somebody set: BLOCK
-// anywhere keeps the outside shut; ALLOW opens it where the publishing
-// repository's own default does not say BLOCK.
+// origin, or has the name for itself as a first publish leaves it, also when
+// its versions are deleted or yet to come. It is settled by an origin
+// configuration that somebody set: BLOCK there keeps the outside shut; ALLOW
+// opens it where the publishing repository's own default does not say BLOCK.
 func (v *sight) mayAskOutside(reach []*node) bool {
 	if !v.root.graph.domain.CrossRepositoryBlock {
 		return true
@@ -107,7 +122,8 @@ func (v *sight) mayAskOutside(reach []*node) bool {
 			continue
 		}
 		allowed = allowed || p.Explicit && p.Restrictions.Upstream == artifact.Allow
-		if slices.ContainsFunc(v.local(n), func(r catalog.Version) bool { return r.Origin.Type == artifact.Internal }) {
+		if p.Restrictions == artifact.DefaultRestrictions(true) ||
+			slices.ContainsFunc(v.local(n), func(r catalog.Version) bool { return r.Origin.Type == artifact.Internal }) {
 			internal = true
 			blocked = blocked || p.Restrictions.Upstream == artifact.Block
 		}
@@ -120,6 +136,21 @@ func (v *sight) hides(row catalog.Version) bool {
 	return !v.outside && row.Origin.Type == artifact.External
 }
 
+// mayTake tells whether the root may take a version that n holds.
+func (v *sight) mayTake(n *node, row catalog.Version) bool {
+	return !v.hides(row) && slices.Contains(v.nodes, n)
+}
+
+// mayAsk tells whether n may ask its connection for the package.
+func (v *sight) mayAsk(n *node) bool { return v.outside && v.mayLookUp(n) }
+
+// mayFetch tells whether the root may take what the connection of a repository
+// brings in.
+func (v *sight) mayFetch(repositoryID string) bool {
+	i := slices.IndexFunc(v.nodes, func(n *node) bool { return n.repo.ID == repositoryID })
+	return i >= 0 && v.mayAsk(v.nodes[i])
+}
+
 // ask brings in the state of the package at every connection in sight, all at
 // once. Failures are kept per connection: what to make of them depends on what
 // else is in sight.
@@ -130,7 +161,7 @@ func (s *Service) ask(ctx context.Context, v *sight) {
 	v.remotes = map[*node]remoteState{}
 	var asked []*node
 	for _, n := range v.nodes {
-		if src := n.source(v.coords.Format); src != nil && v.mayLookUp(n) {
+		if src := n.source(v.coords.Format); src != nil && v.mayAsk(n) {
 			asked = append(asked, n)
 			v.remotes[n] = remoteState{source: src}
 		}
