@@ -32,7 +32,7 @@ func domainMissing(name string) error {
 	return fault.About(fault.NotFound, "domain", name, "domain not found: "+name)
 }
 
-// InsertDomain adds a domain and returns it with ID, Status and Created filled
+// InsertDomain adds a domain with its root package group and returns it with ID, Status and Created filled
 // in where empty. Conflict when the owner has one of that name.
 func (tx *Tx) InsertDomain(d Domain) (Domain, error) {
 	if d.ID == "" {
@@ -49,6 +49,9 @@ func (tx *Tx) InsertDomain(d Domain) (Domain, error) {
 		d.ID, d.Owner, d.Name, d.Status, d.EncryptionKey, micros(d.Created), bit(d.CrossRepositoryBlock))
 	if err == nil && n == 0 {
 		return Domain{}, fault.About(fault.Conflict, "domain", d.Name, "domain already exists: "+d.Name)
+	}
+	if err == nil {
+		_, err = tx.InsertPackageGroup(rootGroup(d))
 	}
 	tx.configChanged()
 	return d, err
@@ -90,8 +93,9 @@ func (tx *Tx) SetCrossRepositoryBlock(domainID string, on bool) error {
 	return err
 }
 
-// DeleteDomain removes a domain; Conflict while it has repositories, NotFound
-// without it. Tags and policies of its ARN are the caller's to delete.
+// DeleteDomain removes a domain with its package groups; Conflict while it has
+// repositories, NotFound without it. Tags and policies of the ARNs are the
+// caller's to delete.
 func (tx *Tx) DeleteDomain(d Domain) error {
 	var used int64
 	if _, err := tx.one("SELECT count(*) FROM repository WHERE domain_id = $1", []any{d.ID}, &used); err != nil {
@@ -99,6 +103,9 @@ func (tx *Tx) DeleteDomain(d Domain) error {
 	}
 	if used > 0 {
 		return fault.About(fault.Conflict, "domain", d.Name, "domain %s still has %d repositories", d.Name, used)
+	}
+	if err := tx.deleteGroups(d.ID); err != nil {
+		return err
 	}
 	n, err := tx.exec("DELETE FROM domain WHERE id = $1", d.ID)
 	if err == nil && n == 0 {

@@ -77,20 +77,29 @@ func TestPlans_NoFullScans(t *testing.T) {
 				_, err := tx.VersionPage(p.ID, VersionFilter{ByPublished: true}, VersionCursor{"0", 1}, 10)
 				return err
 			},
-			"latest":        func(tx *Tx) error { _, err := tx.LatestVersion(p.ID); return err },
-			"manifests":     func(tx *Tx) error { return tx.Manifests([]string{"a", "b"}, func(string, []byte) error { return nil }) },
-			"asset":         func(tx *Tx) error { _, err := tx.Asset("v", "a"); return ignoreMissing(err) },
-			"assets":        func(tx *Tx) error { _, err := tx.Assets("v", "a", 10); return err },
-			"assets of":     func(tx *Tx) error { return tx.AssetsOf([]string{"a", "b"}, func(Asset) error { return nil }) },
-			"blob":          func(tx *Tx) error { _, err := tx.HasBlob("s", "a"); return err },
-			"reference":     func(tx *Tx) error { _, err := tx.HasBlobReference(d.ID, "a"); return err },
-			"sweep":         func(tx *Tx) error { _, err := tx.UnreferencedBlobs(d.ID, time.Now(), StoredBlob{}, 10); return err },
-			"document":      func(tx *Tx) error { _, err := tx.RemoteDocument("c", npmName("left")); return ignoreMissing(err) },
-			"documents":     func(tx *Tx) error { _, err := tx.RemoteDocuments("c", after, 10); return err },
-			"undelivered":   func(tx *Tx) error { _, err := tx.Undelivered(0, 10); return err },
-			"access key":    func(tx *Tx) error { _, err := tx.AccessKey("k"); return ignoreMissing(err) },
-			"keys of user":  func(tx *Tx) error { _, err := tx.AccessKeys(account, "u"); return err },
-			"user":          func(tx *Tx) error { _, err := tx.User(account, "u"); return ignoreMissing(err) },
+			"latest":       func(tx *Tx) error { _, err := tx.LatestVersion(p.ID); return err },
+			"manifests":    func(tx *Tx) error { return tx.Manifests([]string{"a", "b"}, func(string, []byte) error { return nil }) },
+			"asset":        func(tx *Tx) error { _, err := tx.Asset("v", "a"); return ignoreMissing(err) },
+			"assets":       func(tx *Tx) error { _, err := tx.Assets("v", "a", 10); return err },
+			"assets of":    func(tx *Tx) error { return tx.AssetsOf([]string{"a", "b"}, func(Asset) error { return nil }) },
+			"blob":         func(tx *Tx) error { _, err := tx.HasBlob("s", "a"); return err },
+			"reference":    func(tx *Tx) error { _, err := tx.HasBlobReference(d.ID, "a"); return err },
+			"sweep":        func(tx *Tx) error { _, err := tx.UnreferencedBlobs(d.ID, time.Now(), StoredBlob{}, 10); return err },
+			"document":     func(tx *Tx) error { _, err := tx.RemoteDocument("c", npmName("left")); return ignoreMissing(err) },
+			"documents":    func(tx *Tx) error { _, err := tx.RemoteDocuments("c", after, 10); return err },
+			"undelivered":  func(tx *Tx) error { _, err := tx.Undelivered(0, 10); return err },
+			"access key":   func(tx *Tx) error { _, err := tx.AccessKey("k"); return ignoreMissing(err) },
+			"keys of user": func(tx *Tx) error { _, err := tx.AccessKeys(account, "u"); return err },
+			"user":         func(tx *Tx) error { _, err := tx.User(account, "u"); return ignoreMissing(err) },
+			"groups":       func(tx *Tx) error { _, err := tx.PackageGroups(d.ID); return err },
+			"domain packages": func(tx *Tx) error {
+				_, err := tx.DomainPackages(d.ID, "", after, 10)
+				return err
+			},
+			"domain packages of a format": func(tx *Tx) error {
+				_, err := tx.DomainPackages(d.ID, artifact.NPM, after, 10)
+				return err
+			},
 			"policies":      func(tx *Tx) error { _, err := tx.IdentityPolicies(account, PrincipalUser, "u"); return err },
 			"policy":        func(tx *Tx) error { _, err := tx.ResourcePolicy("domain", "arn:d"); return ignoreMissing(err) },
 			"tags":          func(tx *Tx) error { _, err := tx.Tags("arn:d"); return err },

@@ -189,6 +189,9 @@ func (tx *Tx) DeleteRepository(r Repository) error {
 		return repositoryMissing(r.Name)
 	}
 	tx.configChanged()
+	if _, err := tx.exec("DELETE FROM allowed_repository WHERE repository_id = $1", r.ID); err != nil {
+		return err
+	}
 	siblings, err := tx.Repositories(r.DomainID, RepositoryFilter{}, "", 0)
 	if err != nil {
 		return err
