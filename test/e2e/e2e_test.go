@@ -41,7 +41,7 @@ import (
 )
 
 // storyTimeout bounds one story, counted from when it begins to run.
-const storyTimeout = 4 * time.Minute
+const storyTimeout = 6 * time.Minute
 
 // binary is the server under test.
 var binary string
