@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -101,7 +102,7 @@ func (d *Document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	f, err := os.Open(b.file)
-	if err != nil { // evicted between look-up and here: the client retries
+	if err != nil { // out of file descriptors, or somebody tidied up: the client retries
 		for _, k := range []string{"Content-Length", "Content-Encoding", "Etag"} {
 			h.Del(k)
 		}
@@ -155,7 +156,9 @@ func (d *Document) weight(perFileByte int64) uint32 {
 	return uint32(min(w, 1<<31))
 }
 
-// documents is the bounded cache of finished documents.
+// documents is the bounded cache of finished documents. The file of one is
+// removed when nobody holds the document any more, not when the cache lets go of
+// it: that may happen before the request it was made for has been answered.
 type documents struct {
 	cache *otter.Cache[documentKey, *Document]
 	dir   string
@@ -173,13 +176,8 @@ func newDocuments(dir string, memory, files int64) (*documents, error) {
 	d := &documents{dir: dir}
 	cache, err := otter.New(&otter.Options[documentKey, *Document]{
 		MaximumWeight: uint64(memory),
-		Weigher:       func(_ documentKey, doc *Document) uint32 { return doc.weight(perFileByte) },
-		OnDeletion: func(e otter.DeletionEvent[documentKey, *Document]) {
-			for _, b := range []*body{&e.Value.plain, &e.Value.gzip} {
-				if b.file != "" {
-					_ = os.Remove(b.file) // readers that have it open go on
-				}
-			}
+		Weigher: func(k documentKey, doc *Document) uint32 {
+			return doc.weight(perFileByte) + uint32(min(len(k.v.Base)+len(k.c.Namespace)+len(k.c.Name), 1<<20)) // Base may hold any Host
 		},
 	})
 	d.cache = cache
@@ -292,8 +290,15 @@ func (c *documents) write(ctx context.Context, d *Document, l *Listing, render R
 	}
 	// The compressed form is another representation: it has its own strong tag.
 	tag := strings.TrimSuffix(d.plain.etag[0], `"`) + `-gz"`
-	d.gzip, err = packed.body(tag)
-	return err
+	if d.gzip, err = packed.body(tag); err != nil {
+		return err
+	}
+	for _, file := range []string{d.plain.file, d.gzip.file} {
+		if file != "" {
+			runtime.AddCleanup(d, func(file string) { _ = os.Remove(file) }, file) // who has it open goes on
+		}
+	}
+	return nil
 }
 
 // sink takes a body into memory and moves it to a file when it grows.

@@ -6,6 +6,8 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -158,11 +160,24 @@ func TestDocument_IsServedAlsoWhenTheCacheLetsGoOfIt(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h.service.documents.cache.CleanUp()
+	for deadline := time.Now().Add(5 * time.Second); h.service.documents.cache.EstimatedSize() > 0 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond) // until it is evicted
+	}
 	w := httptest.NewRecorder()
 	d.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 	if w.Code != http.StatusOK || w.Body.String() != long {
 		t.Errorf("got %d and %d bytes", w.Code, w.Body.Len())
+	}
+	file := d.plain.file
+	runtime.KeepAlive(d)
+	for deadline := time.Now().Add(5 * time.Second); ; time.Sleep(time.Millisecond) {
+		runtime.GC()
+		if _, err := os.Stat(file); os.IsNotExist(err) {
+			break
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("its file stays")
+		}
 	}
 }
 
