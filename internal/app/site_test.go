@@ -2,7 +2,9 @@ package app_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -18,6 +20,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/codeartifact"
 	"github.com/aws/aws-sdk-go-v2/service/codeartifact/types"
 	"golang.org/x/tools/txtar"
@@ -90,6 +93,39 @@ func (s *site) newToken(t *testing.T, domain string) string {
 		t.Fatal(err)
 	}
 	return aws.ToString(issued.AuthorizationToken)
+}
+
+// tokenNow is a token asked for at the site's time rather than the machine's.
+func (s *site) tokenNow(t *testing.T) string {
+	t.Helper()
+	cred, err := s.aws(t).Credentials.Retrieve(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL()+"/v1/authorization-token?domain=corp", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sign(t, req, cred, s.clock.now())
+	res, err := s.http.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	var issued struct{ AuthorizationToken string }
+	if err := json.NewDecoder(res.Body).Decode(&issued); err != nil || issued.AuthorizationToken == "" {
+		t.Fatalf("%s, %v", res.Status, err)
+	}
+	return issued.AuthorizationToken
+}
+
+// sign signs a request without a body.
+func sign(t *testing.T, req *http.Request, cred aws.Credentials, at time.Time) {
+	t.Helper()
+	empty := sha256.Sum256(nil)
+	if err := v4.NewSigner().SignHTTP(t.Context(), cred, req, hex.EncodeToString(empty[:]), "codeartifact", "us-east-1", at); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // answer is a response, read to its end.
