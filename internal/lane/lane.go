@@ -76,7 +76,10 @@ func (s *Server) Serve(l net.Listener) error {
 		c, err := l.Accept()
 		if err != nil {
 			if s.stopping.Load() {
-				return <-rest
+				if err := <-rest; !errors.Is(err, net.ErrClosed) { // its listener may have ended before it was told to shut down
+					return err
+				}
+				return http.ErrServerClosed
 			}
 			if temporary(err) {
 				time.Sleep(5 * time.Millisecond) // out of file descriptors: some will be free soon

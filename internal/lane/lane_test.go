@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -441,5 +442,25 @@ func BenchmarkServer(b *testing.B) {
 			}
 			got += n
 		}
+	}
+}
+
+// TestServer_StoppingIsNoFailure: net/http behind the lane may learn of the end
+// from its listener, which the lane closes, before it is told to shut down.
+func TestServer_StoppingIsNoFailure(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Server{Rest: &http.Server{Handler: http.NotFoundHandler()}, Log: slog.New(slog.DiscardHandler)} //nolint:gosec // nobody connects
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	dial(t, l.Addr().String()).Close()
+	s.stop() // the first half of Shutdown and of Close
+	if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+		t.Errorf("Serve ended with %v", err)
+	}
+	if err := s.Shutdown(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
