@@ -289,10 +289,6 @@ func TestSweep_RacesWithPublish(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		repo, err := reg.Open(t.Context(), admin, artifact.RepositoryID{Owner: owner, Domain: "corp", Name: "repo"})
-		if err != nil {
-			t.Fatal(err)
-		}
 		// With a grace below zero every unreferenced content is old enough at
 		// once: between Stage and Publish nothing but the two transactions is
 		// left to keep the bytes.
@@ -319,6 +315,11 @@ func TestSweep_RacesWithPublish(t *testing.T) {
 		var publishing sync.WaitGroup
 		for w := range workers {
 			publishing.Go(func() {
+				repo, err := reg.Open(t.Context(), admin, artifact.RepositoryID{Owner: owner, Domain: "corp", Name: "repo"})
+				if err != nil {
+					t.Errorf("open: %v", err)
+					return
+				}
 				for i := range each {
 					name, content := fmt.Sprintf("p%d-%d", w, i), fmt.Sprintf("content %d", i%5)
 					c := artifact.Coordinates{Format: artifact.NPM, Name: name}
