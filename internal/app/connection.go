@@ -78,6 +78,9 @@ func (a *App) newOutbound() (*outbound.Client, error) {
 			if err != nil {
 				kind = fault.Of(err).String()
 			}
+			if kind == fault.Internal.String() { // a status that says no more than that it failed
+				kind = fault.Upstream.String()
+			}
 			a.metrics.Upstream(remote, took, kind)
 		},
 	}
