@@ -6,6 +6,10 @@
 // (Checker.Need). Policies are loaded and compiled once per generation of the
 // catalog's configuration, so a change counts from the next request on.
 //
+// What a user or role is given (its policies, those of its groups, its boundary
+// and its tags) is read here, not taken from the caller: a principal that was
+// authenticated a moment ago has the rights of now.
+//
 // The surprises: a refused caller without credentials is Unauthenticated, not
 // Denied, so that clients send theirs; and a policy in the catalog that cannot
 // be read refuses everything it would have a say in, for it might be a deny.
@@ -37,10 +41,11 @@ type Caller interface {
 // called inside a View or Update of its catalog.
 type Checker struct {
 	db       *catalog.DB
-	identity catalog.Memo[string, []*policy.Document] // by ARN of the principal
-	resource catalog.Memo[string, *policy.Document]   // by ARN; nil: no policy
-	tags     catalog.Memo[string, map[string]string]  // by ARN; never nil
+	identity catalog.Memo[string, *standing]         // by ARN of the user or role
+	resource catalog.Memo[string, *policy.Document]  // by ARN; nil: no policy
+	tags     catalog.Memo[string, map[string]string] // by ARN; never nil
 	admins   catalog.Memo[artifact.RepositoryID, string]
+	entities catalog.Memo[string, entity] // of IAM, by ARN without path
 	granted  granted
 	tasks    sync.Pool // of *task
 }

@@ -648,3 +648,52 @@ func BenchmarkCheck(b *testing.B) {
 		})
 	}
 }
+
+// join makes a user of the catalog and puts it into a group.
+func (h *house) join(t testing.TB, account, name, group string) {
+	t.Helper()
+	h.update(t, func(tx *catalog.Tx) error {
+		for _, err := range []error{
+			tx.InsertUser(catalog.User{Account: account, Name: name, Path: "/", ID: "AIDA" + name}),
+			tx.InsertGroup(catalog.Group{Account: account, Name: group, Path: "/", ID: "AGPA" + group}),
+			tx.AddGroupMember(account, group, name),
+		} {
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+func TestCheck_GroupIsAPrincipalOfResourcePolicies(t *testing.T) {
+	h := newHouse(t)
+	h.join(t, ours, "eve", "publishers")
+	h.protect(t, repoARN, allow(publish, "*", to("arn:aws:iam::"+ours+":group/publishers")))
+	need := access.Package(publish, region, repository, ours, lodash)
+	eve := calling(user(ours, "eve"))
+	for range 2 { // the second time from memory
+		if err := h.Check(t.Context(), eve, need); err != nil {
+			t.Error(err)
+		}
+	}
+	if err := h.Check(t.Context(), calling(user(ours, "mallory")), need); !fault.Is(err, fault.Denied) {
+		t.Errorf("whoever is not in the group: %v", err)
+	}
+	h.update(t, func(tx *catalog.Tx) error { return tx.RemoveGroupMember(ours, "publishers", "eve") })
+	if err := h.Check(t.Context(), eve, need); !fault.Is(err, fault.Denied) {
+		t.Errorf("the same caller, out of the group meanwhile: %v", err)
+	}
+}
+
+func TestCheck_BoundaryThatCannotBeReadRefuses(t *testing.T) {
+	h := newHouse(t)
+	h.attach(t, ours, "eve", adminPolicy)
+	h.update(t, func(tx *catalog.Tx) error {
+		return tx.InsertUser(catalog.User{Account: ours, Name: "eve", Path: "/", ID: "AIDAeve", Boundary: "arn:aws:iam::" + ours + ":policy/gone"})
+	})
+	err := h.Check(t.Context(), calling(user(ours, "eve")), access.Repository(read, region, repository, ours))
+	if err == nil || fault.Of(err) != fault.Internal {
+		t.Errorf("got %v", err)
+	}
+}

@@ -21,7 +21,9 @@ func (c *Checker) Authorize(ctx context.Context, call *restjson.Call, needs []re
 			return err
 		}
 		need.WithoutResourcePolicy = need.WithoutResourcePolicy || n.IdentityOnly
-		need.Context = n.Context
+		if len(n.Context) > 0 {
+			need.Context = joined(need.Context, n.Context)
+		}
 		if n.Action == bearerAction {
 			need.Context = withServiceName(n.Context)
 		}
@@ -30,6 +32,20 @@ func (c *Checker) Authorize(ctx context.Context, call *restjson.Call, needs []re
 		}
 	}
 	return nil
+}
+
+// joined has the keys of both, and the values of given where both have one.
+func joined(known, given map[string][]string) map[string][]string {
+	if len(known) == 0 {
+		return given
+	}
+	all := make(map[string][]string, len(known)+len(given))
+	for _, keys := range []map[string][]string{known, given} {
+		for key, values := range keys {
+			all[strings.ToLower(key)] = values
+		}
+	}
+	return all
 }
 
 // withServiceName says on whose behalf a bearer token is asked for: always ours.

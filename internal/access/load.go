@@ -27,7 +27,10 @@ func (c *Checker) Need(ctx context.Context, action, resource string) (Need, erro
 	if err != nil {
 		return Need{}, err
 	}
-	if name.Service == "iam" || name.Service == "sts" { // theirs have no policies of their own
+	switch name.Service {
+	case "iam":
+		return c.iamNeed(ctx, action, name)
+	case "sts":
 		return Need{Action: action, Resource: resource, Owner: name.Account, WithoutResourcePolicy: true}, nil
 	}
 	target, err := name.Target()
@@ -75,45 +78,127 @@ func (c *Checker) administrator(ctx context.Context, id artifact.RepositoryID) (
 
 var errUnreadable = errors.New("a stored policy cannot be read")
 
-// identityPolicies are the compiled documents attached to a principal.
-func identityPolicies(tx *catalog.Tx, p *policy.Principal) ([]*policy.Document, error) {
+// standing is what a user or role has by itself, whatever it asks for.
+type standing struct {
+	policies []*policy.Document
+	boundary []*policy.Document // nil: none
+	groups   []string           // ARNs
+	tags     map[string]string  // nil: none
+}
+
+var nothing standing
+
+// standingOf loads what a principal is given. One that is not in the catalog
+// has what is attached to its name: usually nothing.
+func standingOf(tx *catalog.Tx, p *policy.Principal) (*standing, error) {
 	switch p.Type {
 	case policy.User:
-		return attached(tx, p.Account, catalog.PrincipalUser, p.UserName)
+		return userStanding(tx, p.Account, p.UserName)
 	case policy.AssumedRole:
-		return attached(tx, p.Account, catalog.PrincipalRole, lastPart(p.RoleARN))
+		return roleStanding(tx, p.Account, lastPart(p.RoleARN))
 	case policy.Anonymous, policy.Root, policy.Service, policy.Federated:
 	}
-	return nil, nil // nothing can be attached to them
+	return &nothing, nil // nothing can be attached to them
 }
 
 func lastPart(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
 
-func attached(tx *catalog.Tx, account, kind, name string) ([]*policy.Document, error) {
-	rows, err := tx.IdentityPolicies(account, kind, name)
+func userStanding(tx *catalog.Tx, account, name string) (*standing, error) {
+	s := &standing{}
+	u, err := tx.User(account, name)
+	if err == nil {
+		err = s.describe(tx, u.ID, u.Boundary)
+	} else if fault.Is(err, fault.NotFound) {
+		err = nil
+	}
 	if err != nil {
 		return nil, err
 	}
-	docs := make([]*policy.Document, 0, len(rows))
-	for _, row := range rows {
-		d, err := compile(row)
-		if err != nil {
-			return nil, fmt.Errorf("policy %s of %s %s: %w", row.PolicyName, kind, name, err)
-		}
-		docs = append(docs, d)
+	if err := s.attach(tx, account, catalog.PrincipalUser, name); err != nil {
+		return nil, err
 	}
-	return docs, nil
+	groups, err := tx.GroupsOf(account, name, "", 0)
+	if err != nil {
+		return nil, err
+	}
+	for _, g := range groups {
+		s.groups = append(s.groups, arn.Group(account, g.Path, g.Name).String())
+		if err := s.attach(tx, account, catalog.PrincipalGroup, g.Name); err != nil {
+			return nil, err
+		}
+	}
+	return s, nil
 }
 
-func compile(row catalog.IdentityPolicy) (*policy.Document, error) {
+func roleStanding(tx *catalog.Tx, account, name string) (*standing, error) {
+	s := &standing{}
+	r, err := tx.Role(account, name)
+	if err == nil {
+		err = s.describe(tx, r.ID, r.Boundary)
+	} else if fault.Is(err, fault.NotFound) {
+		err = nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return s, s.attach(tx, account, catalog.PrincipalRole, name)
+}
+
+// describe adds the boundary and the tags, which are kept under the unique id.
+func (s *standing) describe(tx *catalog.Tx, id, boundary string) error {
+	tags, err := tagsOf(tx, id)
+	if err != nil {
+		return err
+	}
+	if len(tags) > 0 {
+		s.tags = tags
+	}
+	if boundary == "" {
+		return nil
+	}
+	d, err := managed(tx, boundary)
+	if err != nil {
+		return fmt.Errorf("permissions boundary of %s: %w", id, err)
+	}
+	s.boundary = []*policy.Document{d}
+	return nil
+}
+
+func (s *standing) attach(tx *catalog.Tx, account, kind, name string) error {
+	rows, err := tx.IdentityPolicies(account, kind, name)
+	if err != nil {
+		return err
+	}
+	for _, row := range rows {
+		d, err := compile(tx, row)
+		if err != nil {
+			return fmt.Errorf("policy %s of %s %s: %w", row.PolicyName, kind, name, err)
+		}
+		s.policies = append(s.policies, d)
+	}
+	return nil
+}
+
+func compile(tx *catalog.Tx, row catalog.IdentityPolicy) (*policy.Document, error) {
 	if row.ManagedARN == "" {
 		return parse(row.Document, row.PolicyName)
 	}
-	m := policy.ManagedByARN(row.ManagedARN)
-	if m == nil {
-		return nil, fmt.Errorf("%w: there is no managed policy %s", errUnreadable, row.ManagedARN)
+	return managed(tx, row.ManagedARN)
+}
+
+// managed is the version in effect of a managed policy, of AWS or a customer.
+func managed(tx *catalog.Tx, policyARN string) (*policy.Document, error) {
+	if m := policy.ManagedByARN(policyARN); m != nil {
+		return m.Document, nil
 	}
-	return m.Document, nil
+	v, err := tx.PolicyVersion(policyARN, 0)
+	if fault.Is(err, fault.NotFound) {
+		return nil, fmt.Errorf("%w: there is no managed policy %s", errUnreadable, policyARN)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return parse(v.Document, lastPart(policyARN))
 }
 
 // parse makes a broken stored document an internal error: the caller did

@@ -3,6 +3,7 @@ package access
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strings"
 
 	"packhouse/internal/catalog"
@@ -17,7 +18,7 @@ const maxPolicies = 4
 // pooled, with what they call to load, so that a decision allocates nothing.
 type task struct {
 	checker        *Checker
-	loadIdentity   func(*catalog.Tx) ([]*policy.Document, error)
+	loadIdentity   func(*catalog.Tx) (*standing, error)
 	loadResource   func(*catalog.Tx) (*policy.Document, error)
 	loadTags       func(*catalog.Tx) (map[string]string, error)
 	loadingFor     *policy.Principal // argument of loadIdentity
@@ -30,7 +31,7 @@ type decisionInputs struct {
 	caller Caller
 	need   Need
 
-	identity []*policy.Document
+	standing *standing
 	resource [maxPolicies]*policy.Document
 	owner    string
 
@@ -42,7 +43,7 @@ type decisionInputs struct {
 
 func newTask(c *Checker) *task {
 	t := &task{checker: c}
-	t.loadIdentity = func(tx *catalog.Tx) ([]*policy.Document, error) { return identityPolicies(tx, t.loadingFor) }
+	t.loadIdentity = func(tx *catalog.Tx) (*standing, error) { return standingOf(tx, t.loadingFor) }
 	t.loadResource = func(tx *catalog.Tx) (*policy.Document, error) { return resourcePolicy(tx, t.loadingFrom) }
 	t.loadTags = func(tx *catalog.Tx) (map[string]string, error) { return tagsOf(tx, t.loadingFrom) }
 	return t
@@ -59,9 +60,10 @@ func (t *task) load(p *policy.Principal) (err error) {
 	if t.owner == "" || t.need.Governor != "" && t.need.Governor == p.Account {
 		t.owner = p.Account
 	}
-	if p.ARN != "" {
+	t.standing = &nothing
+	if key := standingKey(p); key != "" {
 		t.loadingFor = p
-		if t.identity, err = t.checker.identity.Get(t.ctx, db, p.ARN, t.loadIdentity); err != nil {
+		if t.standing, err = t.checker.identity.Get(t.ctx, db, key, t.loadIdentity); err != nil {
 			return err
 		}
 	}
@@ -80,6 +82,14 @@ func (t *task) load(p *policy.Principal) (err error) {
 	return nil
 }
 
+// standingKey names who has policies: a session has those of its role.
+func standingKey(p *policy.Principal) string {
+	if p.Type == policy.AssumedRole {
+		return p.RoleARN
+	}
+	return p.ARN
+}
+
 // decide asks about the resource and, if that is not enough and nothing denies,
 // about its alternative.
 func (t *task) decide(p *policy.Principal) (policy.Decision, policy.Request) {
@@ -87,7 +97,10 @@ func (t *task) decide(p *policy.Principal) (policy.Decision, policy.Request) {
 		Principal: *p, Action: t.need.Action, Resource: t.need.Resource, ResourceAccount: t.owner,
 		Context: t, IdentityOnly: t.need.WithoutResourcePolicy,
 	}
-	docs := policy.Policies{Identity: t.identity, Resource: t.resource[:len(t.need.Policies)]}
+	if len(t.standing.groups) > 0 {
+		request.Principal.Groups = t.standing.groups
+	}
+	docs := policy.Policies{Identity: t.standing.policies, Boundary: t.standing.boundary, Resource: t.resource[:len(t.need.Policies)]}
 	d := policy.Evaluate(request, docs)
 	if t.need.Alternative == "" || d.Reason == policy.ExplicitDeny {
 		return d, request
@@ -100,7 +113,10 @@ func (t *task) decide(p *policy.Principal) (policy.Decision, policy.Request) {
 	return d, request
 }
 
-const resourceTag = "aws:resourcetag/"
+const (
+	resourceTag    = "aws:resourcetag/"
+	iamResourceTag = "iam:resourcetag/" // the same thing
+)
 
 // Value implements policy.ConditionContext.
 func (t *task) Value(key string) ([]string, bool) {
@@ -114,6 +130,10 @@ func (t *task) Value(key string) ([]string, bool) {
 		t.described = true
 		t.caller.Describe(&t.facts)
 		t.facts.ResourceAccount = t.owner
+		t.facts.Principal.Tags = bothTags(t.standing.tags, t.facts.Principal.Tags)
+	}
+	if tag, ok := strings.CutPrefix(key, iamResourceTag); ok {
+		key = resourceTag + tag
 	}
 	if t.need.TagsOf != "" && t.facts.ResourceTags == nil && strings.HasPrefix(key, resourceTag) {
 		t.loadingFrom = t.need.TagsOf
@@ -123,4 +143,24 @@ func (t *task) Value(key string) ([]string, bool) {
 		}
 	}
 	return t.facts.Value(key)
+}
+
+// bothTags are the tags of a user or role and of its session, which win.
+func bothTags(own, session map[string]string) map[string]string {
+	if len(own) == 0 {
+		return session
+	}
+	if len(session) == 0 {
+		return own
+	}
+	tags := maps.Clone(own)
+	for key, value := range session {
+		for other := range tags {
+			if strings.EqualFold(other, key) {
+				delete(tags, other)
+			}
+		}
+		tags[key] = value
+	}
+	return tags
 }

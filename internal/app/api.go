@@ -29,7 +29,7 @@ func (a *App) newAPI() http.Handler {
 			DB: a.db, Registry: a.registry, Checker: a.access, Identity: a.identities,
 			Region: a.cfg.Region, BaseURL: a.base, HTTP: cfg, Logger: a.log,
 		}).Handler(),
-		query: iamapi.New(a.identities, a.access, cfg),
+		query: iamapi.New(a.db, a.identities, a.access, cfg),
 	}
 }
 

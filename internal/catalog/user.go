@@ -14,6 +14,9 @@ type User struct {
 	Path    string // starts and ends with a slash
 	ID      string // AIDA...
 	Created time.Time
+	// Boundary is the ARN of the managed policy that is the user's permissions
+	// boundary; empty: none.
+	Boundary string
 }
 
 // Secret is text that must not reach a log. Convert it to string to use it.
@@ -44,44 +47,27 @@ type AccessKey struct {
 	Created  time.Time
 }
 
-// The kinds of principal that an identity policy can be attached to.
-const (
-	PrincipalUser  = "user"
-	PrincipalRole  = "role"
-	PrincipalGroup = "group"
-)
-
-// IdentityPolicy is a policy attached to a principal: an inline document, or a
-// managed policy by its ARN.
-type IdentityPolicy struct {
-	Account       string
-	PrincipalKind string // PrincipalUser, PrincipalRole or PrincipalGroup
-	PrincipalName string
-	PolicyName    string
-	Document      string // JSON; empty when managed
-	ManagedARN    string // empty when inline
-}
-
 func userMissing(name string) error {
-	return fault.New(fault.NotFound, "the user with name %s cannot be found", name)
+	return fault.New(fault.NotFound, "The user with name %s cannot be found.", name)
 }
 
-// InsertUser adds a user; Conflict when the account has one of that name.
+// InsertUser adds a user; Conflict when the account has one of that name, in
+// whatever case.
 func (tx *Tx) InsertUser(u User) error {
-	n, err := tx.exec(`INSERT INTO iam_user (account, name, path, id, created) VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING`,
-		u.Account, u.Name, u.Path, u.ID, micros(u.Created))
+	n, err := tx.exec(`INSERT INTO iam_user (account, name, path, id, created, boundary) VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
+		u.Account, u.Name, u.Path, u.ID, micros(u.Created), u.Boundary)
 	if err == nil && n == 0 {
-		return fault.New(fault.Conflict, "user with name %s already exists", u.Name)
+		return nameTaken("User", u.Name)
 	}
 	tx.configChanged()
 	return err
 }
 
-const userColumns = "account, name, path, id, created"
+const userColumns = "u.account, u.name, u.path, u.id, u.created, u.boundary"
 
 func scanUser(scan func(...any) error) (u User, err error) {
 	var created int64
-	err = scan(&u.Account, &u.Name, &u.Path, &u.ID, &created)
+	err = scan(&u.Account, &u.Name, &u.Path, &u.ID, &created, &u.Boundary)
 	u.Created = fromMicros(created)
 	return u, err
 }
@@ -89,62 +75,43 @@ func scanUser(scan func(...any) error) (u User, err error) {
 // User finds a user by name; NotFound when there is none.
 func (tx *Tx) User(account, name string) (User, error) {
 	return first(tx, scanUser, userMissing(name),
-		"SELECT "+userColumns+" FROM iam_user WHERE account = $1 AND name = $2", account, name)
+		"SELECT "+userColumns+" FROM iam_user u WHERE u.account = $1 AND u.name = $2", account, name)
 }
 
 // UserByID finds a user by its AIDA id; NotFound when there is none.
 func (tx *Tx) UserByID(id string) (User, error) {
-	return first(tx, scanUser, userMissing(id), "SELECT "+userColumns+" FROM iam_user WHERE id = $1", id)
+	return first(tx, scanUser, userMissing(id), "SELECT "+userColumns+" FROM iam_user u WHERE u.id = $1", id)
 }
 
 // Users lists an account's users after the given name whose path starts with
 // pathPrefix; limit 0 means all.
 func (tx *Tx) Users(account, pathPrefix, after string, limit int) ([]User, error) {
-	q := newQuery("SELECT "+userColumns+" FROM iam_user WHERE ").add("account = ? AND name > ?", account, after)
-	return all(tx, scanUser, q.prefix("path", pathPrefix).add(" ORDER BY name").limit(limit))
+	q := newQuery("SELECT "+userColumns+" FROM iam_user u WHERE ").add("u.account = ? AND u.name > ?", account, after)
+	return all(tx, scanUser, q.prefix("u.path", pathPrefix).add(" ORDER BY u.name").limit(limit))
 }
 
-// UpdateUser renames a user or changes its path; its keys and policies follow.
-// NotFound without the user, Conflict when the new name is taken.
+// UpdateUser renames a user or changes its path; its keys, groups and policies
+// follow. NotFound without the user, Conflict when the new name is taken.
 func (tx *Tx) UpdateUser(account, name, newName, newPath string) error {
-	if newName != name {
-		switch _, err := tx.User(account, newName); {
-		case err == nil:
-			return fault.New(fault.Conflict, "user with name %s already exists", newName)
-		case !fault.Is(err, fault.NotFound):
-			return err
-		}
-	}
-	n, err := tx.exec("UPDATE iam_user SET name = $3, path = $4 WHERE account = $1 AND name = $2", account, name, newName, newPath)
-	if err != nil {
+	if _, err := tx.User(account, name); err != nil {
 		return err
 	}
-	if n == 0 {
-		return userMissing(name)
-	}
-	if _, err := tx.exec("UPDATE access_key SET user_name = $3 WHERE account = $1 AND user_name = $2", account, name, newName); err != nil {
+	if err := tx.nameFree("iam_user", "User", account, name, newName); err != nil {
 		return err
 	}
-	_, err = tx.exec(`UPDATE identity_policy SET principal_name = $4
-		WHERE account = $1 AND principal_kind = $2 AND principal_name = $3`, account, PrincipalUser, name, newName)
 	tx.configChanged()
-	return err
+	return tx.run(
+		statement{"UPDATE iam_user SET name = $3, path = $4 WHERE account = $1 AND name = $2", []any{account, name, newName, newPath}},
+		statement{"UPDATE access_key SET user_name = $3 WHERE account = $1 AND user_name = $2", []any{account, name, newName}},
+		statement{"UPDATE iam_group_member SET user_name = $3 WHERE account = $1 AND user_name = $2", []any{account, name, newName}},
+		renamePolicies(account, PrincipalUser, name, newName),
+	)
 }
 
-// DeleteUser removes a user. As in IAM it is refused with Conflict while the
-// user has access keys or policies. NotFound without the user.
-func (tx *Tx) DeleteUser(account, name string) error {
-	var used int64
-	_, err := tx.one(`SELECT (SELECT count(*) FROM access_key WHERE account = $1 AND user_name = $2)
-		+ (SELECT count(*) FROM identity_policy WHERE account = $1 AND principal_kind = $3 AND principal_name = $2)`,
-		[]any{account, name, PrincipalUser}, &used)
-	if err != nil {
-		return err
-	}
-	if used > 0 {
-		return fault.New(fault.Conflict, "cannot delete user %s: delete its access keys and policies first", name)
-	}
-	n, err := tx.exec("DELETE FROM iam_user WHERE account = $1 AND name = $2", account, name)
+// SetUserBoundary makes a managed policy the permissions boundary of a user;
+// an empty ARN removes it. NotFound without the user.
+func (tx *Tx) SetUserBoundary(account, name, policyARN string) error {
+	n, err := tx.exec("UPDATE iam_user SET boundary = $3 WHERE account = $1 AND name = $2", account, name, policyARN)
 	if err == nil && n == 0 {
 		return userMissing(name)
 	}
@@ -152,8 +119,74 @@ func (tx *Tx) DeleteUser(account, name string) error {
 	return err
 }
 
+// DeleteUser removes a user. As in IAM it is refused with Conflict while the
+// user has access keys, groups or policies. NotFound without the user.
+func (tx *Tx) DeleteUser(account, name string) error {
+	u, err := tx.User(account, name)
+	if err != nil {
+		return err
+	}
+	if err := tx.inUse("access_key WHERE account = $1 AND user_name = $2", "must delete access keys first", account, name); err != nil {
+		return err
+	}
+	if err := tx.inUse("iam_group_member WHERE account = $1 AND user_name = $2", "must remove users from group first", account, name); err != nil {
+		return err
+	}
+	if err := tx.policiesGone(account, PrincipalUser, name); err != nil {
+		return err
+	}
+	if err := tx.DeleteTags(u.ID); err != nil {
+		return err
+	}
+	_, err = tx.exec("DELETE FROM iam_user WHERE account = $1 AND name = $2", account, name)
+	tx.configChanged()
+	return err
+}
+
+func nameTaken(kind, name string) error {
+	return fault.New(fault.Conflict, "%s with name %s already exists.", kind, name)
+}
+
+// nameFree is a Conflict when something else than what is called name has a
+// name that differs from newName at most in case.
+func (tx *Tx) nameFree(table, kind, account, name, newName string) error {
+	var other string
+	found, err := tx.one("SELECT name FROM "+table+" WHERE account = $1 AND lower(name) = lower($2) AND name <> $3", []any{account, newName, name}, &other)
+	if err == nil && found {
+		return nameTaken(kind, newName)
+	}
+	return err
+}
+
+// inUse is a Conflict when there are rows; rows is a table and its condition.
+func (tx *Tx) inUse(rows, remedy string, args ...any) error {
+	var n int64
+	if _, err := tx.one("SELECT count(*) FROM "+rows, args, &n); err != nil {
+		return err
+	}
+	if n > 0 {
+		return fault.New(fault.Conflict, "Cannot delete entity, %s.", remedy)
+	}
+	return nil
+}
+
+// statement is one to be run by run.
+type statement struct {
+	text string
+	args []any
+}
+
+func (tx *Tx) run(list ...statement) error {
+	for _, s := range list {
+		if _, err := tx.exec(s.text, s.args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func keyMissing(id string) error {
-	return fault.New(fault.NotFound, "the access key with id %s cannot be found", id)
+	return fault.New(fault.NotFound, "The Access Key with id %s cannot be found.", id)
 }
 
 // InsertAccessKey adds a key; Conflict when the id exists.
@@ -203,42 +236,6 @@ func (tx *Tx) DeleteAccessKey(id string) error {
 	n, err := tx.exec("DELETE FROM access_key WHERE id = $1", id)
 	if err == nil && n == 0 {
 		return keyMissing(id)
-	}
-	tx.configChanged()
-	return err
-}
-
-// PutIdentityPolicy attaches a policy or replaces the one of that name.
-func (tx *Tx) PutIdentityPolicy(p IdentityPolicy) error {
-	_, err := tx.exec(`INSERT INTO identity_policy (account, principal_kind, principal_name, policy_name, document, managed_arn)
-		VALUES ($1, $2, $3, $4, $5, $6)
-		ON CONFLICT (account, principal_kind, principal_name, policy_name)
-		DO UPDATE SET document = excluded.document, managed_arn = excluded.managed_arn`,
-		p.Account, p.PrincipalKind, p.PrincipalName, p.PolicyName, p.Document, p.ManagedARN)
-	tx.configChanged()
-	return err
-}
-
-const identityPolicyColumns = "account, principal_kind, principal_name, policy_name, document, managed_arn"
-
-func scanIdentityPolicy(scan func(...any) error) (p IdentityPolicy, err error) {
-	err = scan(&p.Account, &p.PrincipalKind, &p.PrincipalName, &p.PolicyName, &p.Document, &p.ManagedARN)
-	return p, err
-}
-
-// IdentityPolicies lists a principal's policies, inline and managed, by name.
-func (tx *Tx) IdentityPolicies(account, kind, name string) ([]IdentityPolicy, error) {
-	q := newQuery("SELECT "+identityPolicyColumns+" FROM identity_policy WHERE ").
-		add("account = ? AND principal_kind = ? AND principal_name = ?", account, kind, name)
-	return all(tx, scanIdentityPolicy, q.add(" ORDER BY policy_name"))
-}
-
-// DeleteIdentityPolicy detaches a policy; NotFound without it.
-func (tx *Tx) DeleteIdentityPolicy(account, kind, name, policyName string) error {
-	n, err := tx.exec(`DELETE FROM identity_policy
-		WHERE account = $1 AND principal_kind = $2 AND principal_name = $3 AND policy_name = $4`, account, kind, name, policyName)
-	if err == nil && n == 0 {
-		return fault.New(fault.NotFound, "the policy with name %s cannot be found", policyName)
 	}
 	tx.configChanged()
 	return err

@@ -39,7 +39,7 @@ func newServer(t *testing.T) (url string, key identity.NewKey, db *catalog.DB) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	server := httptest.NewServer(iamapi.New(ids, access.New(db), restjson.Config{}))
+	server := httptest.NewServer(iamapi.New(db, ids, access.New(db), restjson.Config{}))
 	t.Cleanup(server.Close)
 	return server.URL, *made, db
 }

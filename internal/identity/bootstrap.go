@@ -3,8 +3,6 @@ package identity
 import (
 	"bytes"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -39,20 +37,18 @@ func (s *Service) Bootstrap(ctx context.Context, account string) (*NewKey, error
 		if err != nil || !created {
 			return err
 		}
-		user := catalog.User{Account: account, Name: adminUser, Path: "/", ID: newUserID(), Created: tx.Now()}
+		user := catalog.User{Account: account, Name: adminUser, Path: "/", ID: NewID(UserID), Created: tx.Now()}
 		if err := tx.InsertUser(user); err != nil {
 			return err
 		}
 		err = tx.PutIdentityPolicy(catalog.IdentityPolicy{
 			Account: account, PrincipalKind: catalog.PrincipalUser, PrincipalName: adminUser,
-			PolicyName: policy.AdministratorAccess,
 			ManagedARN: arn.Policy("aws", "", policy.AdministratorAccess).String(),
 		})
 		if err != nil {
 			return err
 		}
-		row.Created = tx.Now()
-		if err := tx.InsertAccessKey(row); err != nil {
+		if err := s.insertKey(tx, &row); err != nil {
 			return err
 		}
 		key = &NewKey{Account: account, UserName: adminUser, ID: row.ID, Secret: row.Secret}
@@ -62,21 +58,6 @@ func (s *Service) Bootstrap(ctx context.Context, account string) (*NewKey, error
 		return nil, fmt.Errorf("make the account %s: %w", account, err)
 	}
 	return key, nil
-}
-
-// newUserID is an id as IAM gives to users.
-func newUserID() string { return "AIDA" + rand.Text()[:17] }
-
-// newAccessKey is a key pair of the shape IAM gives out: 20 characters of id
-// and 40 of secret, of which 80 and 240 bits are chance.
-func newAccessKey(account, user string) catalog.AccessKey {
-	var secret [30]byte
-	rand.Read(secret[:]) // never fails
-	return catalog.AccessKey{
-		Account: account, UserName: user, Status: catalog.KeyActive,
-		ID:     "AKIA" + rand.Text()[:16],
-		Secret: catalog.Secret(base64.StdEncoding.EncodeToString(secret[:])),
-	}
 }
 
 // WriteCredentials writes key as the default profile of an AWS credentials

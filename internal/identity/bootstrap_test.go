@@ -18,7 +18,6 @@ import (
 
 	"packhouse/internal/catalog"
 	"packhouse/internal/identity"
-	"packhouse/internal/policy"
 )
 
 func TestBootstrap_MakesAdminWithKey(t *testing.T) {
@@ -43,7 +42,7 @@ func TestBootstrap_MakesAdminWithKey(t *testing.T) {
 	}
 	want := []catalog.IdentityPolicy{{
 		Account: account, PrincipalKind: catalog.PrincipalUser, PrincipalName: "admin",
-		PolicyName: policy.AdministratorAccess, ManagedARN: "arn:aws:iam::aws:policy/AdministratorAccess",
+		PolicyName: "arn:aws:iam::aws:policy/AdministratorAccess", ManagedARN: "arn:aws:iam::aws:policy/AdministratorAccess",
 	}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -114,7 +114,7 @@ func (h *house) deleteAdmin(t testing.TB) {
 		if err := tx.DeleteAccessKey(h.admin.ID); err != nil {
 			return err
 		}
-		if err := tx.DeleteIdentityPolicy(account, catalog.PrincipalUser, "admin", "AdministratorAccess"); err != nil {
+		if err := tx.DeleteIdentityPolicy(account, catalog.PrincipalUser, "admin", "arn:aws:iam::aws:policy/AdministratorAccess"); err != nil {
 			return err
 		}
 		return tx.DeleteUser(account, "admin")

@@ -1,0 +1,37 @@
+package iamapi
+
+import "packhouse/internal/restjson"
+
+const (
+	namePattern = `[\w+=,.@-]+`
+	pathPattern = `/|/[\x{21}-\x{7E}]+/`
+)
+
+// shapes are the constraints of the service models of IAM and STS.
+func shapes() restjson.Shapes {
+	return restjson.Shapes{
+		"UserName":           {Min: 1, Max: 64, Pattern: namePattern},
+		"ExistingUserName":   {Min: 1, Max: 128, Pattern: namePattern},
+		"GroupName":          {Min: 1, Max: 128, Pattern: namePattern},
+		"RoleName":           {Min: 1, Max: 64, Pattern: namePattern},
+		"PolicyName":         {Min: 1, Max: 128, Pattern: namePattern},
+		"Path":               {Min: 1, Max: 512, Pattern: pathPattern},
+		"PathPrefix":         {Min: 1, Max: 512, Pattern: `/[\x{21}-\x{7E}]*`},
+		"Arn":                {Min: 20, Max: 2048},
+		"PolicyDocument":     {Min: 1, Max: 131072, Pattern: `[\t\n\r\x{20}-\x{FF}]+`},
+		"PolicyDescription":  {Max: 1000},
+		"PolicyVersion":      {Pattern: `v[1-9][0-9]{0,9}(\.[A-Za-z0-9-]*)?`},
+		"PolicyScope":        {Enum: []string{"All", "AWS", "Local"}},
+		"PolicyUsage":        {Enum: []string{"PermissionsPolicy", "PermissionsBoundary"}},
+		"AccessKeyID":        {Min: 16, Max: 128, Pattern: `\w+`},
+		"Status":             {Enum: []string{"Active", "Inactive"}},
+		"Marker":             {Min: 1, Max: 8192},
+		"MaxItems":           {Min: 1, Max: 1000},
+		"TagKey":             {Min: 1, Max: 128, Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]+`},
+		"TagValue":           {Max: 256, Pattern: `[\p{L}\p{Z}\p{N}_.:/=+\-@]*`},
+		"Tags":               {Max: maxTags},
+		"TagKeys":            {Max: maxTags, Member: "TagKey"},
+		"Description":        {Max: 1000},
+		"MaxSessionDuration": {Min: 3600, Max: 43200},
+	}
+}
