@@ -68,9 +68,13 @@ func (s *Service) Copy(ctx context.Context, q CopyRequest) (out Outcome, err err
 			return w.refuse(numbers), nil
 		}
 	}
+	g, err := s.graph(ctx, q.Destination.Owner, q.Destination.Domain)
+	if err != nil {
+		return Outcome{}, err
+	}
 	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
 		out = newOutcome()
-		c := copying{service: s, tx: tx, request: q, out: &out}
+		c := copying{service: s, tx: tx, request: q, out: &out, member: g.groups.Of(q.Coordinates)}
 		if err := c.open(w); err != nil {
 			return err
 		}
@@ -174,6 +178,7 @@ type copying struct {
 	tx      *catalog.Tx
 	request CopyRequest
 	out     *Outcome
+	member  artifact.Membership
 
 	destination *node
 	existing    catalog.Package // at the destination; zero when not there
@@ -262,13 +267,13 @@ func (c *copying) plan(number string) error {
 		return nil
 	}
 	if c.existing.ID == "" {
-		c.moves = append(c.moves, move{from: from})
+		c.move(move{from: from})
 		return nil
 	}
 	there, err := c.tx.Version(c.existing.ID, number)
 	switch {
 	case fault.Is(err, fault.NotFound):
-		c.moves = append(c.moves, move{from: from})
+		c.move(move{from: from})
 	case err != nil:
 		return err
 	case there.Revision == from.Revision && there.Status != artifact.Disposed:
@@ -277,9 +282,19 @@ func (c *copying) plan(number string) error {
 	case there.Status == artifact.Disposed:
 		c.out.fail(number, NotAllowed, "version %s is Disposed at the destination and can only be deleted", number)
 	default:
-		c.moves = append(c.moves, move{from: from, over: &there})
+		c.move(move{from: from, over: &there})
 	}
 	return nil
+}
+
+// move plans a copy. Of what restricts new versions only one thing holds for
+// copies too: nothing of a mere variation of a group's pattern may come in.
+func (c *copying) move(m move) {
+	if c.member.Weak {
+		c.out.fail(m.from.Number, NotAllowed, "version %s cannot be copied: %s", m.from.Number, weakly(c.request.Coordinates, c.member))
+		return
+	}
+	c.moves = append(c.moves, m)
 }
 
 // run copies what is planned.

@@ -18,6 +18,7 @@ type domainKey struct{ owner, name string }
 type graph struct {
 	domain catalog.Domain
 	byName map[string]*node
+	groups *artifact.Groups // nil: everything is allowed
 }
 
 // node is one repository in its graph.
@@ -98,7 +99,13 @@ func (s *Service) graph(ctx context.Context, owner, name string) (*graph, error)
 		if err != nil {
 			return nil, err
 		}
-		return s.newGraph(d, repos), nil
+		groups, err := tx.PackageGroups(d.ID)
+		if err != nil {
+			return nil, err
+		}
+		g := s.newGraph(d, repos)
+		g.groups = arranged(groups)
+		return g, nil
 	})
 }
 

@@ -33,6 +33,9 @@ func (r *Repo) MayPublish(ctx context.Context, c artifact.Coordinates) error {
 	if err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}
+	if err := r.node.accepts(c); err != nil {
+		return err
+	}
 	r.mayPublish = c
 	return nil
 }
@@ -67,6 +70,13 @@ func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publicatio
 		return artifact.Version{}, err
 	}
 	s := r.service
+	now, err := s.current(ctx, r.node)
+	if err != nil {
+		return artifact.Version{}, err
+	}
+	if err := now.accepts(c); err != nil { // the groups may have changed since
+		return artifact.Version{}, err
+	}
 	if err := r.mustBeNew(ctx, c, p.Version); err != nil {
 		return artifact.Version{}, err
 	}
@@ -89,7 +99,7 @@ func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publicatio
 	if display == "" {
 		display = displayName(c)
 	}
-	err := s.db.Update(ctx, func(tx *catalog.Tx) error {
+	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
 		repos, err := tx.RepositoriesByID(r.node.repo.ID)
 		if err != nil {
 			return err

@@ -24,6 +24,7 @@ type sight struct {
 	versions map[string][]catalog.Version // by package ID, without manifests
 	tags     map[string][]catalog.DistTag // by package ID
 	nodes    []*node                      // in search order, after the gates
+	member   artifact.Membership          // the package group that applies
 	outside  bool                         // connections may be asked, and external versions shown
 	remotes  map[*node]remoteState
 }
@@ -45,7 +46,7 @@ func (s *Service) look(ctx context.Context, root *node, c artifact.Coordinates) 
 
 // lookIn is look in a transaction.
 func (s *Service) lookIn(tx *catalog.Tx, root *node, c artifact.Coordinates) (*sight, error) {
-	v := &sight{root: root, coords: c, packages: map[*node]catalog.Package{}, versions: map[string][]catalog.Version{}, tags: map[string][]catalog.DistTag{}}
+	v := &sight{root: root, coords: c, member: root.graph.groups.Of(c), packages: map[*node]catalog.Package{}, versions: map[string][]catalog.Version{}, tags: map[string][]catalog.DistTag{}}
 	reach := root.reach(s.opt.MaxSearched)
 	if err := v.read(tx, reach); err != nil {
 		return nil, err
@@ -53,7 +54,7 @@ func (s *Service) lookIn(tx *catalog.Tx, root *node, c artifact.Coordinates) (*s
 	v.outside = v.mayAskOutside(reach)
 	// Gates that end the search early must not let it get further elsewhere: of
 	// what is not in reach no row has been read.
-	root.search(s.opt.MaxSearched, v.mayLookUp, func(n *node) bool {
+	root.search(s.opt.MaxSearched, v.mayDescend, func(n *node) bool {
 		if slices.Contains(reach, n) {
 			v.nodes = append(v.nodes, n)
 		}
@@ -96,12 +97,6 @@ func (v *sight) local(n *node) []catalog.Version {
 	return v.versions[v.packages[n].ID]
 }
 
-// mayLookUp tells whether n may take the package from its upstreams or its
-// connection (section 10.5; no row means nobody has forbidden it).
-func (v *sight) mayLookUp(n *node) bool {
-	return v.packages[n].Restrictions.Upstream != artifact.Block
-}
-
 // mayAskOutside is the guard against dependency confusion across repositories:
 // a name that was published inside, anywhere in reach, is never looked up
 // outside, until somebody says ALLOW.
@@ -142,7 +137,7 @@ func (v *sight) mayTake(n *node, row catalog.Version) bool {
 }
 
 // mayAsk tells whether n may ask its connection for the package.
-func (v *sight) mayAsk(n *node) bool { return v.outside && v.mayLookUp(n) }
+func (v *sight) mayAsk(n *node) bool { return v.outside && v.mayConnect(n) }
 
 // mayFetch tells whether the root may take what the connection of a repository
 // brings in.

@@ -1,0 +1,62 @@
+package registry
+
+import (
+	"fmt"
+
+	"packhouse/internal/artifact"
+	"packhouse/internal/catalog"
+	"packhouse/internal/fault"
+)
+
+// The gates of section 10.5: a new version comes into a repository only where
+// the package's own origin configuration and its package group both let it;
+// what a repository holds is served whatever they say.
+
+// arranged are the groups of a domain; nil when the root alone is left and
+// allows everything, as in a new domain, so that nothing is spent on them.
+func arranged(rows []catalog.PackageGroup) *artifact.Groups {
+	if len(rows) == 1 {
+		all := true
+		for _, w := range artifact.Ways() {
+			all = all && rows[0].Rules[w].Mode == artifact.GroupAllow
+		}
+		if all {
+			return nil
+		}
+	}
+	groups := make([]artifact.Group, len(rows))
+	for i, row := range rows {
+		groups[i] = row.Group
+	}
+	return artifact.ArrangeGroups(groups)
+}
+
+// mayDescend tells whether n may take the package from its upstreams. No row
+// means that nobody has forbidden it.
+func (v *sight) mayDescend(n *node) bool {
+	return v.packages[n].Restrictions.Upstream != artifact.Block && v.member.Permits(artifact.ByInternalUpstream, n.id.Name)
+}
+
+// mayConnect tells whether n may take the package from its external connection.
+func (v *sight) mayConnect(n *node) bool {
+	return v.packages[n].Restrictions.Upstream != artifact.Block && v.member.Permits(artifact.ByExternalUpstream, n.id.Name)
+}
+
+// accepts tells whether the package's group lets versions be published to n.
+func (n *node) accepts(c artifact.Coordinates) error {
+	m := n.graph.groups.Of(c)
+	switch {
+	case m.Permits(artifact.ByPublishing, n.id.Name):
+		return nil
+	case m.Weak:
+		return fault.New(fault.Denied, "%s", weakly(c, m))
+	}
+	rule, from := m.Group.Effective(artifact.ByPublishing)
+	return fault.New(fault.Denied, "package %s in repository %s does not accept direct publishing (its package group is %s, and PUBLISH=%s of %s applies); "+
+		"change that with update-package-group-origin-configuration, or publish to another repository", c, n.id.Name, m.Group.Pattern, rule.Mode, from.Pattern)
+}
+
+func weakly(c artifact.Coordinates, m artifact.Membership) string {
+	return fmt.Sprintf("package %s is a variation of the pattern %s of a package group, so no new versions of it are accepted; "+
+		"to allow it create the package group %s", c, m.Group.Pattern, artifact.ExactPattern(c))
+}
