@@ -40,8 +40,8 @@ type arrival struct {
 	cancel context.CancelCauseFunc
 
 	mu     sync.Mutex
-	sealed bool // no further repository can join
-	into   map[*node]struct{}
+	sealed bool            // no further repository can join
+	into   map[*node]*node // repositories that asked -> those whose connection they came to
 }
 
 // arrivals are those under way.
@@ -52,22 +52,22 @@ type arrivals struct {
 	wait   sync.WaitGroup
 }
 
-// join takes part in the fetch of k for a repository, starting it unless it is
-// under way. When it came too late to be retained for, joined is false: wait
+// join takes part in the fetch of k for a repository that found it at the
+// connection of at, starting it unless it is under way. When it came too late to be retained for, joined is false: wait
 // for the arrival to end and look into the catalog again. start gets ctx's
 // values without its cancellation.
-func (as *arrivals) join(ctx context.Context, k arrivalKey, root *node, start func(context.Context, *arrival)) (a *arrival, joined bool) {
+func (as *arrivals) join(ctx context.Context, k arrivalKey, root, at *node, start func(context.Context, *arrival)) (a *arrival, joined bool) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	if a, ok := as.open[k]; ok {
 		a.mu.Lock()
 		defer a.mu.Unlock()
 		if !a.sealed {
-			a.into[root] = struct{}{}
+			a.into[root] = at
 		}
 		return a, !a.sealed
 	}
-	a = &arrival{begun: make(chan struct{}), ended: make(chan struct{}), size: -1, into: map[*node]struct{}{root: {}}}
+	a = &arrival{begun: make(chan struct{}), ended: make(chan struct{}), size: -1, into: map[*node]*node{root: at}}
 	if as.open == nil {
 		as.open = map[arrivalKey]*arrival{}
 	}
@@ -101,16 +101,12 @@ func (as *arrivals) close() {
 	as.wait.Wait()
 }
 
-// seal ends joining and gives the repositories to retain for.
-func (a *arrival) seal() []*node {
+// seal ends joining and gives the repositories to retain for, as a.into.
+func (a *arrival) seal() map[*node]*node {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	a.sealed = true
-	nodes := make([]*node, 0, len(a.into))
-	for n := range a.into {
-		nodes = append(nodes, n)
-	}
-	return nodes
+	return a.into
 }
 
 // wait blocks until the asset is stored and retained.

@@ -219,51 +219,53 @@ func (s *Service) arrive(ctx context.Context, into *node, k contentKey, h hit) (
 		version.Status = artifact.Unlisted
 	}
 	key := arrivalKey{space, h.source.Key, k.c, k.version, k.name}
-	a, joined = s.arrivals.join(ctx, key, into, func(ctx context.Context, a *arrival) {
+	a, joined = s.arrivals.join(ctx, key, into, h.at, func(ctx context.Context, a *arrival) {
 		s.fetch(ctx, a, space, h.source, h.remote, func(info blob.Info) error {
-			return s.ingest(context.WithoutCancel(ctx), a, h.at, k, version, info)
+			return s.ingest(context.WithoutCancel(ctx), a, k, version, info)
 		})
 	})
 	return a, version, joined
 }
 
 // ingest retains a fetched asset in every repository it was fetched for and in
-// that with the connection. Those that went meanwhile, or may not have the
+// those with the connection. Those that went meanwhile, or may not have the
 // version any more because the name was published inside, are left out;
 // NotFound when none is left that asked for it.
-func (s *Service) ingest(ctx context.Context, a *arrival, at *node, k contentKey, version artifact.Version, info blob.Info) error {
+func (s *Service) ingest(ctx context.Context, a *arrival, k contentKey, version artifact.Version, info blob.Info) error {
 	asset := artifact.Asset{Name: k.name, Size: info.Size, Digests: info.Digests}
 	version.Revision = artifact.Revise(version.Manifest, []artifact.Asset{asset})
-	asked, err := s.allCurrent(ctx, a.seal())
-	if err != nil {
-		return err
+	asked := map[*node]*node{}
+	for root, at := range a.seal() {
+		root, err := s.current(ctx, root)
+		if err == nil {
+			at, err = s.current(ctx, at)
+		}
+		if err != nil && !fault.Is(err, fault.NotFound) {
+			return err
+		}
+		if err == nil {
+			asked[root] = at
+		}
 	}
-	also, err := s.allCurrent(ctx, []*node{at})
-	if err != nil {
-		return err
-	}
-	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
-		kept := 0
-		for i, n := range slices.Concat(asked, also) {
-			v, err := s.lookIn(tx, n, k.c)
+	err := s.db.Update(ctx, func(tx *catalog.Tx) error {
+		kept := false
+		for root, at := range asked {
+			v, err := s.lookIn(tx, root, k.c)
 			if err != nil {
 				return err
 			}
 			if !v.mayFetch(at.repo.ID) {
 				continue
 			}
-			err = s.retain(tx, n, k.c, displayName(k.c), version, []catalog.Asset{{Asset: asset}})
-			if fault.Is(err, fault.NotFound) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			if i < len(asked) {
-				kept++
+			for _, n := range []*node{root, at} {
+				err := s.retain(tx, n, k.c, displayName(k.c), version, []catalog.Asset{{Asset: asset}})
+				if err != nil && !fault.Is(err, fault.NotFound) {
+					return err
+				}
+				kept = kept || err == nil && n == root
 			}
 		}
-		if kept == 0 {
+		if !kept {
 			return notVisible(k.c)
 		}
 		return nil
@@ -272,22 +274,6 @@ func (s *Service) ingest(ctx context.Context, a *arrival, at *node, k contentKey
 		s.observe(k.c.Format, "ingested")
 	}
 	return err
-}
-
-// allCurrent gives those repositories that are still there, as they are now.
-func (s *Service) allCurrent(ctx context.Context, nodes []*node) ([]*node, error) {
-	var left []*node
-	for _, n := range nodes {
-		now, err := s.current(ctx, n)
-		if fault.Is(err, fault.NotFound) {
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		left = append(left, now)
-	}
-	return left, nil
 }
 
 // displayName is how coordinates are written where nobody has said otherwise.
