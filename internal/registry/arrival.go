@@ -7,7 +7,9 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"runtime/debug"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -143,6 +145,12 @@ func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upst
 			a.writer.Abort(err)
 		}
 	}
+	defer func() { // nothing that a remote sends may end the process
+		if p := recover(); p != nil {
+			s.log.ErrorContext(ctx, "panic while fetching an asset", slog.Any("panic", p), slog.String("stack", string(debug.Stack())))
+			fail(fault.New(fault.Internal, "panic: %v", p))
+		}
+	}()
 	expect, err := digest.ParseSRI(want.Integrity)
 	if want.Integrity != "" && err != nil {
 		fail(fault.Wrap(fault.Upstream, err, "%s lists %s with an integrity that cannot be read", src.Connection.Name, want.Name))
@@ -151,6 +159,11 @@ func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upst
 	res, err := src.Get(ctx, want.URL, http.Header{"Accept": {"*/*"}})
 	if err != nil {
 		fail(unreachable(src, want, err))
+		return
+	}
+	if res.StatusCode != http.StatusOK {
+		_ = res.Body.Close()
+		fail(fault.New(fault.Upstream, "%s answered %d where %s belongs", src.Connection.Name, res.StatusCode, want.Name))
 		return
 	}
 	if most := s.opt.MaxAssetBytes; res.ContentLength > most {
@@ -183,7 +196,7 @@ func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upst
 
 // transfer copies the body and takes a broken one up again where it broke.
 func (s *Service) transfer(ctx context.Context, a *arrival, src *upstream.Source, want upstream.ListedAsset, res *http.Response) error {
-	buf := make([]byte, fetchBuffer)
+	buf, tag := make([]byte, fetchBuffer), strongTag(res)
 	for attempt := 1; ; attempt++ {
 		_, err := io.CopyBuffer(writerOnly{a.writer}, res.Body, buf)
 		_ = res.Body.Close()
@@ -193,10 +206,29 @@ func (s *Service) transfer(ctx context.Context, a *arrival, src *upstream.Source
 		if err == nil || attempt == fetchAttempts || ctx.Err() != nil || stuck(err) || a.size >= 0 && a.writer.Size() >= a.size {
 			return err
 		}
+		if want.Integrity == "" && tag == "" {
+			return err // nothing could tell whether the rest is of the same file
+		}
 		if res, err = s.resume(ctx, src, want, a.writer.Size(), a.size); err != nil {
 			return err
 		}
+		if want.Integrity == "" && strongTag(res) != tag {
+			_ = res.Body.Close()
+			return errChanged
+		}
 	}
+}
+
+var errChanged = errors.New("the file changed between two attempts")
+
+// strongTag is the ETag that names the bytes of a response (RFC 9110 section
+// 8.8.1), empty when there is none.
+func strongTag(res *http.Response) string {
+	tag := res.Header.Get("ETag")
+	if strings.HasPrefix(tag, "W/") {
+		return ""
+	}
+	return tag
 }
 
 // stuck tells whether trying again cannot help: it is our side that failed.
@@ -218,15 +250,20 @@ func (s *Service) resume(ctx context.Context, src *upstream.Source, want upstrea
 		return nil, err
 	}
 	full := res.ContentLength
-	if res.StatusCode == http.StatusPartialContent {
-		full = have + res.ContentLength
-	} else if _, err := io.CopyN(io.Discard, res.Body, have); err != nil {
+	switch {
+	case res.StatusCode == http.StatusOK:
+		_, err = io.CopyN(io.Discard, res.Body, have)
+	case res.StatusCode == http.StatusPartialContent && strings.HasPrefix(res.Header.Get("Content-Range"), "bytes "+strconv.FormatInt(have, 10)+"-"):
+		full += have
+	default:
+		err = fmt.Errorf("answered %d and range %q where the rest from %d on belongs", res.StatusCode, res.Header.Get("Content-Range"), have)
+	}
+	if err == nil && size >= 0 && res.ContentLength >= 0 && full != size {
+		err = errChanged
+	}
+	if err != nil {
 		_ = res.Body.Close()
 		return nil, err
-	}
-	if size >= 0 && res.ContentLength >= 0 && full != size {
-		_ = res.Body.Close()
-		return nil, errors.New("the file changed its length between two attempts")
 	}
 	return res, nil
 }
