@@ -111,7 +111,7 @@ func TestStatus(t *testing.T) {
 
 func TestSetErrorHeader(t *testing.T) {
 	header := func(err error) http.Header {
-		h := http.Header{"Etag": {`"x"`}, "Content-Length": {"7"}, "Content-Encoding": {"gzip"}, "X-Request-Id": {"1"}}
+		h := http.Header{"Etag": {`"x"`}, "Content-Length": {"7"}, "Content-Encoding": {"gzip"}, "Cache-Control": {"immutable"}, "Accept-Ranges": {"bytes"}, "X-Request-Id": {"1"}}
 		format.SetErrorHeader(h, err)
 		return h
 	}

@@ -65,6 +65,8 @@ func SetErrorHeader(h http.Header, err error) {
 	h.Del("Last-Modified")
 	h.Del("Content-Encoding")
 	h.Del("Content-Length")
+	h.Del("Cache-Control") // or a failure would be kept as long as the asset it stands for
+	h.Del("Accept-Ranges")
 	if m, ok := errors.AsType[*methodError](err); ok {
 		h.Set("Allow", m.allow)
 		return
