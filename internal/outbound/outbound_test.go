@@ -675,6 +675,36 @@ func TestBody_Stalled(t *testing.T) {
 	}
 }
 
+func TestDo_HangingBodyThatNobodyReadsIsNotWaitedFor(t *testing.T) {
+	for _, status := range []int{http.StatusFound, http.StatusNotFound} {
+		t.Run(strconv.Itoa(status), func(t *testing.T) {
+			c, _ := client(t, Options{Attempts: 1})
+			done := make(chan struct{})
+			s := serve(t, func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/there" {
+					_, _ = io.WriteString(w, "found")
+					return
+				}
+				w.Header().Set("Location", "/there")
+				w.Header().Set("Content-Length", "1000")
+				w.WriteHeader(status)
+				w.(http.Flusher).Flush()
+				<-done
+			})
+			t.Cleanup(func() { close(done) })
+			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			defer cancel()
+			res, err := remote(t, c, s.URL, RemoteOptions{}).Get(ctx, "a", 0)
+			if err == nil {
+				_ = res.Body.Close()
+			}
+			if wantErr := status == http.StatusNotFound; (err != nil) != wantErr || ctx.Err() != nil {
+				t.Errorf("got %v, %v", err, ctx.Err())
+			}
+		})
+	}
+}
+
 func TestBody_SlowReaderIsNotAStall(t *testing.T) {
 	s := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "all") })
 	c, _ := client(t, Options{IdleTimeout: 20 * time.Millisecond})

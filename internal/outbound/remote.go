@@ -181,15 +181,26 @@ func (r *Remote) send(ctx context.Context, q Request, target *url.URL) (*http.Re
 	if res.StatusCode/100 == 2 || res.StatusCode == http.StatusNotModified {
 		return res, nil
 	}
-	// Reading the little that error pages hold keeps the connection.
-	const drain = 16 << 10
-	_, _ = io.CopyN(io.Discard, res.Body, drain)
-	_ = res.Body.Close()
+	drain(res.Body)
 	return res, &StatusError{
 		Status:     res.StatusCode,
 		Host:       res.Request.URL.Host,
 		RetryAfter: retryAfter(res.Header.Get("Retry-After"), r.client.options.Now()),
 	}
+}
+
+const (
+	drainBytes = 16 << 10
+	drainTime  = time.Second
+)
+
+// drain ends a body nobody reads. Reading the little that error pages and
+// redirects hold keeps the connection; one that does not come is not waited for.
+func drain(body io.ReadCloser) {
+	late := time.AfterFunc(drainTime, func() { _ = body.Close() })
+	_, _ = io.CopyN(io.Discard, body, drainBytes)
+	late.Stop()
+	_ = body.Close()
 }
 
 // because prefers the cause of a context's end and marks time-outs.
@@ -291,6 +302,15 @@ func (r *Remote) redirect(req *http.Request, via []*http.Request) error {
 type hop struct{ remote *Remote }
 
 func (h hop) RoundTrip(req *http.Request) (*http.Response, error) {
+	res, err := h.roundTrip(req)
+	if err == nil && res.StatusCode/100 == 3 && res.StatusCode != http.StatusNotModified {
+		drain(res.Body) // the http.Client would read it without a limit of time
+		res.Body = http.NoBody
+	}
+	return res, err
+}
+
+func (h hop) roundTrip(req *http.Request) (*http.Response, error) {
 	r := h.remote
 	if r.options.Authorize != nil && sameOrigin(req.URL, r.base) {
 		req = req.Clone(req.Context())
