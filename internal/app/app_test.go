@@ -17,6 +17,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -531,18 +532,47 @@ func TestApp_MixedNamesSwitchesTheGuardOfADomain(t *testing.T) {
 	}
 }
 
+// TestOperationsPage_NamesEveryMetric, and no other: series appear with the
+// first thing they count, so there is some of everything.
 func TestOperationsPage_NamesEveryMetric(t *testing.T) {
-	r := start(t, t.TempDir(), nil)
+	public := publicRegistry(t)
+	s := newSite(t, public.URL, nil)
+	s.clock.advance(3 * time.Hour) // background jobs are due
+	s.restart(t)
+	s.want(t, http.StatusOK, "app/hello/-/hello-1.0.0.tgz")
+	s.publish(t, "mine", "1.0.0", []byte("x"))
+	s.want(t, http.StatusOK, "app/mine/-/mine-1.0.0.tgz")
+	public.Stop()
+	s.want(t, http.StatusBadGateway, "app/other")
 	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "operations.md"))
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, text := get(t, r.URL()+"/metrics")
-	for line := range strings.Lines(text) {
-		if name, ok := strings.CutPrefix(line, "# TYPE packhouse_"); ok {
-			name, _, _ = strings.Cut(name, " ")
-			if !strings.Contains(string(page), "`packhouse_"+name+"`") {
-				t.Errorf("docs/operations.md does not say what packhouse_%s is", name)
+	shown := func() (names []string) {
+		_, text := get(t, s.URL()+"/metrics")
+		for line := range strings.Lines(text) {
+			if name, ok := strings.CutPrefix(line, "# TYPE packhouse_"); ok {
+				name, _, _ = strings.Cut(name, " ")
+				names = append(names, "packhouse_"+name)
+			}
+		}
+		return names
+	}
+	eventually(t, "a background job", func() bool { return slices.Contains(shown(), "packhouse_job_duration_seconds") })
+	for _, name := range shown() {
+		if !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("docs/operations.md does not say what %s is", name)
+		}
+	}
+	for line := range strings.Lines(string(page)) {
+		names, isRow := strings.CutPrefix(line, "| `packhouse_")
+		if !isRow {
+			continue
+		}
+		names, _, _ = strings.Cut("`packhouse_"+names, " | ")
+		for name := range strings.SplitSeq(names, ", ") {
+			if name = strings.Trim(name, "`"); !slices.Contains(shown(), name) {
+				t.Errorf("docs/operations.md tells of %s, which is not there", name)
 			}
 		}
 	}

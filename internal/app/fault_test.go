@@ -190,7 +190,7 @@ func TestPublish_Huge(t *testing.T) {
 		encoding string
 	}{
 		"100 MB of manifest":        {io.MultiReader(strings.NewReader(head), endless(100<<20), strings.NewReader(`"}}}`)), "identity"},
-		"a small body that unfolds": {bytes.NewReader(bomb(head, 1<<30, "")), "gzip"},
+		"a small body that unfolds": {bytes.NewReader(bomb(head, 1<<30)), "gzip"},
 	} {
 		a := s.do(t, http.MethodPut, "internal/hello", c.body, "Content-Encoding", c.encoding)
 		// Whoever still sends when the answer comes may find the connection gone.
@@ -209,7 +209,7 @@ func TestPublish_Huge(t *testing.T) {
 func TestPublish_ZipBomb(t *testing.T) {
 	s := newSite(t, nobody, nil)
 	before := heap()
-	if a := s.publish(t, "hello", "1.0.0", bomb("", 48<<20, "")); a.status != http.StatusCreated {
+	if a := s.publish(t, "hello", "1.0.0", bomb("", 48<<20)); a.status != http.StatusCreated {
 		t.Fatalf("%d %s", a.status, a.body)
 	}
 	_, err := s.api.GetPackageVersionReadme(t.Context(), &codeartifact.GetPackageVersionReadmeInput{
@@ -223,9 +223,9 @@ func TestPublish_ZipBomb(t *testing.T) {
 	}
 }
 
-// bomb is gzip (RFC 1952) that unfolds to head, size times the letter x, to the
-// next mebibyte, and tail. It is made of members, of which the large one repeats.
-func bomb(head string, size int, tail string) []byte {
+// bomb is gzip (RFC 1952) that unfolds to head and size times the letter x, to
+// the next mebibyte. It is made of members, of which the large one repeats.
+func bomb(head string, size int) []byte {
 	member := func(r io.Reader) []byte {
 		var b bytes.Buffer
 		z := gzip.NewWriter(&b)
@@ -233,7 +233,7 @@ func bomb(head string, size int, tail string) []byte {
 		_ = z.Close()
 		return b.Bytes()
 	}
-	return slices.Concat(member(strings.NewReader(head)), bytes.Repeat(member(endless(1<<20)), (size+(1<<20)-1)>>20), member(strings.NewReader(tail)))
+	return slices.Concat(member(strings.NewReader(head)), bytes.Repeat(member(endless(1<<20)), (size+(1<<20)-1)>>20))
 }
 
 // heap is how much memory the process has taken for its heap.
@@ -255,16 +255,10 @@ func (letters) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// TestOutside_HugePackument: 100 MB come through as they are; what unfolds
-// beyond the bound is the registry's fault and is not kept.
+// TestOutside_HugePackument: 100 MB come through, shortened as ever.
 func TestOutside_HugePackument(t *testing.T) {
 	public := publicRegistry(t)
 	s := newSite(t, public.URL, nil)
-	public.Fail("/hello", upstreamtest.Fault{
-		Body: bomb(`{"name":"hello","padding":"`, 129<<20, `"}`), Header: http.Header{"Content-Encoding": {"gzip"}},
-	})
-	s.want(t, http.StatusBadGateway, "app/hello")
-	public.Heal()
 	public.Fail("/hello", upstreamtest.Fault{
 		Body: slices.Concat([]byte(`{"padding":"`), bytes.Repeat([]byte("x"), 100<<20), []byte(`",`), public.Bytes("hello")[1:]),
 	})

@@ -40,7 +40,7 @@ func (r remote) List(ctx context.Context, get upstream.Get, c artifact.Coordinat
 	if resp.StatusCode == http.StatusNotModified {
 		return upstream.Document{}, upstream.ErrNotModified
 	}
-	body, err := readDocument(resp)
+	body, err := readDocument(resp, maxPackument)
 	if err != nil {
 		return upstream.Document{}, fmt.Errorf("packument of %s: %w", fullName(c), err)
 	}
@@ -63,8 +63,9 @@ func escapedName(c artifact.Coordinates) string {
 const usualRatio = 5
 
 // readDocument reads a body and makes sure it can be a JSON object, so that a
-// log-in page never takes the place of a good document.
-func readDocument(resp *http.Response) ([]byte, error) {
+// log-in page never takes the place of a good document. limit is in bytes after
+// decoding.
+func readDocument(resp *http.Response, limit int64) ([]byte, error) {
 	var b bytes.Buffer
 	content, size := io.Reader(resp.Body), resp.ContentLength
 	if resp.Header.Get("Content-Encoding") == "gzip" {
@@ -74,17 +75,17 @@ func readDocument(resp *http.Response) ([]byte, error) {
 		}
 		content, size = unzip, size*usualRatio
 	}
-	if size > 0 && size <= maxPackument {
+	if size > 0 && size <= limit {
 		b.Grow(int(size) + bytes.MinRead)
 	}
-	if _, err := b.ReadFrom(io.LimitReader(content, maxPackument+1)); err != nil {
+	if _, err := b.ReadFrom(io.LimitReader(content, limit+1)); err != nil {
 		if fault.Of(err) != fault.Internal {
 			return nil, err
 		}
 		return nil, fault.Wrap(fault.Upstream, err, "the remote broke off its answer")
 	}
-	if b.Len() > maxPackument {
-		return nil, fault.New(fault.Upstream, "the remote's answer is larger than %d bytes", maxPackument)
+	if int64(b.Len()) > limit {
+		return nil, fault.New(fault.Upstream, "the remote's answer is larger than %d bytes", limit)
 	}
 	body := b.Bytes()
 	if i := skipSpace(body, 0); i == len(body) || body[i] != '{' {

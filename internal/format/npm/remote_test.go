@@ -112,3 +112,37 @@ func TestList_CompressedAnswer(t *testing.T) {
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) { return len(p), nil }
+
+// TestReadDocument_IsBoundedAfterDecoding: few bytes may unfold to many.
+func TestReadDocument_IsBoundedAfterDecoding(t *testing.T) {
+	const limit = 1 << 20
+	document := func(size int) []byte {
+		return []byte(`{"padding":"` + strings.Repeat("x", size-len(`{"padding":""}`)) + `"}`)
+	}
+	zipped := func(b []byte) []byte {
+		var out bytes.Buffer
+		z := gzip.NewWriter(&out)
+		_, _ = z.Write(b)
+		_ = z.Close()
+		return out.Bytes()
+	}
+	for name, c := range map[string]struct {
+		body     []byte
+		encoding string
+		taken    bool
+	}{
+		"as large as may be":           {document(limit), "", true},
+		"as large as may be, unfolded": {zipped(document(limit)), "gzip", true},
+		"larger":                       {document(limit + 1), "", false},
+		"larger when unfolded":         {zipped(document(limit + 1)), "gzip", false},
+		"far larger when unfolded":     {zipped(document(64 * limit)), "gzip", false},
+	} {
+		res := &http.Response{
+			Body: io.NopCloser(bytes.NewReader(c.body)), ContentLength: int64(len(c.body)), Header: http.Header{"Content-Encoding": {c.encoding}},
+		}
+		b, err := readDocument(res, limit)
+		if (err == nil) != c.taken || c.taken && len(b) != limit || !c.taken && (!fault.Is(err, fault.Upstream) || !strings.Contains(fault.Message(err), "larger")) {
+			t.Errorf("%s: %d bytes, %v", name, len(b), err)
+		}
+	}
+}
