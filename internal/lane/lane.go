@@ -231,6 +231,9 @@ func (c *conn) serve() {
 		if !keep || c.server.stopping.Load() {
 			return
 		}
+		if len(c.buf) > 0 {
+			c.deadline = time.Time{} // a head has begun; what is set was for the one before
+		}
 	}
 }
 
@@ -250,6 +253,9 @@ func (c *conn) readHead(first bool) (n int, ok bool) {
 			return 0, false
 		}
 		c.idle.Store(len(c.buf) == 0)
+		if len(c.buf) == 0 && c.server.stopping.Load() {
+			return 0, false // stop may have looked just before this connection was idle
+		}
 		m, err := c.net.Read(c.buf[len(c.buf):cap(c.buf)])
 		c.idle.Store(false)
 		c.buf = c.buf[:len(c.buf)+m]

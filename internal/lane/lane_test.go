@@ -141,6 +141,19 @@ func TestServer_AnythingElseGoesToNetHTTP(t *testing.T) {
 	}
 }
 
+// Addresses in answers are made of the Host: one that net/http refuses must not
+// get past it.
+func TestServer_HostThatNetHTTPRefuses(t *testing.T) {
+	_, address := start(t, echo)
+	for _, host := range []string{`h"<x>.test`, "h^.test", "h{}.test"} {
+		c := dial(t, address)
+		fmt.Fprintf(c, "GET /a HTTP/1.1\r\nHost: %s\r\n\r\n", host)
+		if got, err := read(t, bufio.NewReader(c), "GET"); err != nil || got.Status != http.StatusBadRequest {
+			t.Errorf("%s: %v, %v", host, got, err)
+		}
+	}
+}
+
 func TestServer_PipelinedRequestsAreAnsweredInOrder(t *testing.T) {
 	_, address := start(t, echo)
 	c := dial(t, address)
@@ -294,6 +307,59 @@ func TestServer_ShutdownWaitsForAnswers(t *testing.T) {
 	if c, err := net.Dial("tcp", address); err == nil {
 		_ = c.Close()
 		t.Error("it still accepts")
+	}
+}
+
+// A connection that comes to rest just after the idle ones were closed must not
+// hold the shutdown until its patience ends.
+func TestServer_ConnectionThatComesToRestWhileStoppingEnds(t *testing.T) {
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _, _ = ours.Close(), theirs.Close() })
+	s := &Server{Rest: &http.Server{}}
+	s.stopping.Store(true)
+	c := &conn{server: s, net: ours, buf: make([]byte, 0, headSize)}
+	ended := make(chan bool, 1)
+	go func() {
+		_, ok := c.readHead(false)
+		ended <- ok
+	}()
+	select {
+	case ok := <-ended:
+		if ok {
+			t.Error("a head was read")
+		}
+	case <-time.After(10 * time.Second):
+		t.Error("it waits for a request")
+	}
+}
+
+// The time for a head that came with the request before it begins when that is
+// answered.
+func TestServer_HeadBehindASlowAnswerHasItsOwnTime(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	const patience = 300 * time.Millisecond
+	slow := func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/slow" {
+			time.Sleep(patience + 50*time.Millisecond)
+		}
+		echo(w, r)
+	}
+	s := &Server{Rest: &http.Server{Handler: http.HandlerFunc(slow), ReadHeaderTimeout: patience}, Log: slog.New(slog.DiscardHandler)}
+	done := make(chan error, 1)
+	go func() { done <- s.Serve(l) }()
+	defer func() { _, _ = s.Close(), <-done }()
+	c := dial(t, l.Addr().String())
+	r := bufio.NewReader(c)
+	fmt.Fprint(c, "GET /slow HTTP/1.1\r\nHost: h.test\r\n\r\nGET /next HTTP/1.1\r\nHo")
+	if _, err := read(t, r, "GET"); err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprint(c, "st: h.test\r\n\r\n")
+	if got, err := read(t, r, "GET"); err != nil || got.Body != "GET /next h.test " {
+		t.Errorf("got %v, %v", got, err)
 	}
 }
 

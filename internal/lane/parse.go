@@ -119,7 +119,7 @@ func (c *conn) parseHeader(lines []byte) bool {
 		text := string(value)
 		switch key {
 		case "Host":
-			if host != "" || text == "" || strings.ContainsAny(text, "/\\@?# \t") {
+			if host != "" || !plainHost(text) {
 				return false
 			}
 			host = text
@@ -138,6 +138,20 @@ func (c *conn) parseHeader(lines []byte) bool {
 	}
 	r.Host, r.Header = host, h
 	return true
+}
+
+// plainHost tells whether a Host is a name or an address, with or without port.
+// What else net/http may take or refuse is its to decide.
+func plainHost(host string) bool {
+	for _, b := range []byte(host) {
+		switch {
+		case 'a' <= b && b <= 'z', 'A' <= b && b <= 'Z', '0' <= b && b <= '9':
+		case b == '.', b == '-', b == '_', b == ':', b == '[', b == ']':
+		default:
+			return false
+		}
+	}
+	return host != ""
 }
 
 // tokenByte is tchar of RFC 9110 section 5.6.2.
