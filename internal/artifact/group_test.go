@@ -37,46 +37,54 @@ func TestGroups_Of(t *testing.T) {
 	}{
 		{"the root alone", nil, map[string]membership{"npm//react": {"/*", false}, "maven/a/b": {"/*", false}}},
 		{
-			"the guide's example", []string{"/npm/*", "/npm/space/*"},
+			"the guide's example",
+			[]string{"/npm/*", "/npm/space/*"},
 			map[string]membership{
 				"npm//react": {"/npm/*", false}, "npm/space/aui.components": {"/npm/space/*", false}, "npm/space/amplify-ui-core": {"/npm/space/*", false},
 				"npm/Space/ui": {"/npm/space/*", true}, "npm/spaces/ui": {"/npm/*", false}, "pypi//react": {"/*", false},
 			},
 		},
 		{
-			"case", []string{"/npm//AsyncStorage$"},
+			"case",
+			[]string{"/npm//AsyncStorage$"},
 			map[string]membership{"npm//AsyncStorage": {"/npm//AsyncStorage$", false}, "npm//asyncStorage": {"/npm//AsyncStorage$", true}, "npm//asyncstorage": {"/npm//AsyncStorage$", true}},
 		},
 		{
-			"a variation with a group of its own", []string{"/npm//AsyncStorage$", "/npm//asyncstorage$"},
+			"a variation with a group of its own",
+			[]string{"/npm//AsyncStorage$", "/npm//asyncstorage$"},
 			map[string]membership{
 				"npm//AsyncStorage": {"/npm//AsyncStorage$", false}, "npm//asyncstorage": {"/npm//asyncstorage$", false}, "npm//ASYNCSTORAGE": {"/npm//AsyncStorage$", true},
 			},
 		},
 		{
-			"punctuation", []string{"/npm//foo-bar$"},
+			"punctuation",
+			[]string{"/npm//foo-bar$"},
 			map[string]membership{
 				"npm//foo-bar": {"/npm//foo-bar$", false}, "npm//foo.bar": {"/npm//foo-bar$", true}, "npm//foo..bar": {"/npm//foo-bar$", true},
 				"npm//foo_bar": {"/npm//foo-bar$", true}, "npm//foo-_.bar": {"/npm//foo-bar$", true}, "npm//foobar": {"/*", false}, "npm//foo-bars": {"/*", false},
 			},
 		},
 		{
-			"prefixes, the longest counts", []string{"/npm//foo~", "/npm//foo-bar~", "/npm//foo-bar-baz$"},
+			"prefixes, the longest counts",
+			[]string{"/npm//foo~", "/npm//foo-bar~", "/npm//foo-bar-baz$"},
 			map[string]membership{
 				"npm//foo": {"/npm//foo~", false}, "npm//foo.x": {"/npm//foo~", false}, "npm//foo-bar": {"/npm//foo-bar~", false}, "npm//foo-bar-x": {"/npm//foo-bar~", false},
 				"npm//foo-bar-baz": {"/npm//foo-bar-baz$", false}, "npm//foo_bar-x": {"/npm//foo-bar~", true}, "npm//Foo-x": {"/npm//foo~", true}, "npm//food": {"/*", false},
 			},
 		},
 		{
-			"a variation does not fall back on a wider group", []string{"/npm/*", "/npm//core-lib$", "/npm//core~"},
+			"a variation does not fall back on a wider group",
+			[]string{"/npm/*", "/npm//core-lib$", "/npm//core~"},
 			map[string]membership{"npm//core_lib": {"/npm//core-lib$", true}, "npm//core_lib2": {"/npm//core~", false}},
 		},
 		{
-			"of equally specific ones the exact one", []string{"/npm//foo-bar~", "/npm//foo_bar~"},
+			"of equally specific ones the exact one",
+			[]string{"/npm//foo-bar~", "/npm//foo_bar~"},
 			map[string]membership{"npm//foo_bar-x": {"/npm//foo_bar~", false}, "npm//foo-bar-x": {"/npm//foo-bar~", false}, "npm//foo.bar-x": {"/npm//foo-bar~", true}},
 		},
 		{
-			"namespaces", []string{"/maven/com.any~", "/maven/com.any.app/*", "/maven/com.any.app/core$"},
+			"namespaces",
+			[]string{"/maven/com.any~", "/maven/com.any.app/*", "/maven/com.any.app/core$"},
 			map[string]membership{
 				"maven/com.any/x": {"/maven/com.any~", false}, "maven/com.any.b/x": {"/maven/com.any~", false}, "maven/com.any.app/x": {"/maven/com.any.app/*", false},
 				"maven/com.any.app/core": {"/maven/com.any.app/core$", false}, "maven/com_any_app/core": {"/maven/com.any.app/core$", true}, "maven/com-any/x": {"/maven/com.any~", true},
@@ -84,7 +92,8 @@ func TestGroups_Of(t *testing.T) {
 			},
 		},
 		{
-			"letters of other scripts", []string{"/generic/tools/paypal$", "/generic/tools/core~", "/npm//log1$", "/npm//modern$"},
+			"letters of other scripts",
+			[]string{"/generic/tools/paypal$", "/generic/tools/core~", "/npm//log1$", "/npm//modern$"},
 			map[string]membership{
 				"generic/tools/paypal": {"/generic/tools/paypal$", false}, "generic/tools/pаypal": {"/generic/tools/paypal$", true}, // а is Cyrillic
 				"generic/tools/ΡΑΥΡΑL": {"/*", false}, "generic/tools/ｐａｙｐａｌ": {"/generic/tools/paypal$", true}, "generic/tools/𝓹aypal": {"/generic/tools/paypal$", true},
