@@ -18,6 +18,11 @@ import (
 // maxTagBody bounds the body of a dist-tag request, in bytes.
 const maxTagBody = 64 << 10
 
+// maxTags bounds the tags set by one request.
+const maxTags = 100
+
+var errManyTags = fault.Field("tag", "a request sets at most %d tags", maxTags)
+
 // serveTags answers -/package/{package}/dist-tags and .../dist-tags/{tag}.
 func serveTags(w http.ResponseWriter, r *format.Request, p string) error {
 	c, rest, err := cutName(p)
@@ -62,6 +67,9 @@ func serveAllTags(w http.ResponseWriter, r *format.Request, c artifact.Coordinat
 		var tags map[string]string
 		if err := readJSON(r, &tags); err != nil {
 			return err
+		}
+		if len(tags) > maxTags {
+			return errManyTags
 		}
 		for _, tag := range slices.Sorted(maps.Keys(tags)) {
 			if err := setTag(r, c, tag, tags[tag]); err != nil {

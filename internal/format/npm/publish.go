@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -199,6 +200,9 @@ func checkBytes(doc *document, up *upload, sent []byte, f facts) error {
 
 // tagsOf are the dist-tags of a publish request, latest when it has none.
 func tagsOf(doc *document, version string) ([]string, error) {
+	if len(doc.DistTags) > maxTags {
+		return nil, errManyTags
+	}
 	tags := make([]string, 0, 1)
 	for tag, to := range doc.DistTags {
 		if err := checkTag(tag); err != nil {
@@ -327,9 +331,14 @@ func (i *inspection) start() {
 			}
 		}()
 		_ = format.WalkTarGz(reader, func(name string, content io.Reader) (bool, error) {
-			if isManifest(name) {
-				i.claims = append(i.claims, readClaim(content))
+			if !isManifest(name) {
+				return true, nil
 			}
+			if len(i.claims) == maxClaims {
+				i.claims = append(i.claims, claim{err: fault.New(fault.Invalid, "the tarball has more than %d package.json in its top folders", maxClaims)})
+				return false, nil
+			}
+			i.claims = append(i.claims, readClaim(content))
 			return true, nil
 		})
 	}()
@@ -347,8 +356,10 @@ func (i *inspection) end() []claim {
 	return i.claims
 }
 
-// maxPackageJSON bounds a package.json inside a tarball, in bytes.
-const maxPackageJSON = 4 << 20
+const (
+	maxPackageJSON = 4 << 20 // bytes of a package.json inside a tarball
+	maxClaims      = 64      // of them in one tarball; one is usual
+)
 
 func readClaim(content io.Reader) claim {
 	b, err := io.ReadAll(io.LimitReader(content, maxPackageJSON+1))
@@ -368,5 +379,6 @@ func readClaim(content io.Reader) claim {
 	}
 	name, _ := said.Name.(string)
 	version, _ := said.Version.(string)
-	return claim{name: name, version: version}
+	// What is longer is wrong already, and need not be kept whole to be told.
+	return claim{name: strings.Clone(clip(name)), version: strings.Clone(version[:min(len(version), maxVersion+1)])}
 }

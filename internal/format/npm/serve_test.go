@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -215,6 +216,7 @@ func TestPublish_Refuses(t *testing.T) {
 		"tag that is a range":       func(q object) { q["dist-tags"] = object{"1.x": "1.0.0"} },
 		"tag of another version":    func(q object) { q["dist-tags"] = object{"latest": "0.9.0"} },
 		"tags of another kind":      func(q object) { q["dist-tags"] = object{"latest": 1} },
+		"many tags":                 func(q object) { q["dist-tags"] = manyTags("1.0.0") },
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := house(t)
@@ -224,6 +226,14 @@ func TestPublish_Refuses(t *testing.T) {
 			do(t, h, http.StatusNotFound, http.MethodGet, "hello", nil)
 		})
 	}
+}
+
+func manyTags(version string) object {
+	tags := object{}
+	for i := range 101 {
+		tags["tag"+strconv.Itoa(i)] = version
+	}
+	return tags
 }
 
 func TestPublish_RefusesBrokenBodies(t *testing.T) {
@@ -317,6 +327,7 @@ func TestPublish_ManifestConfusion(t *testing.T) {
 		"other case":                {tarball("", "", manifest, good, "package/Package.JSON", `{"name":"evil"}`), http.StatusBadRequest},
 		"roundabout path":           {tarball("", "", manifest, good, "package/a/../package.json", `{"name":"evil"}`), http.StatusBadRequest},
 		"name said twice":           {tarball("", "", manifest, `{"name":"hello","name":"evil"}`), http.StatusBadRequest},
+		"very many":                 {tarball("", "", slices.Repeat([]string{manifest, good}, 65)...), http.StatusBadRequest},
 		"padded out of sight":       {tarball("", "", manifest, `{"name":"evil"`+strings.Repeat(" ", 5<<20)+`}`), http.StatusBadRequest},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -418,6 +429,7 @@ func TestDistTags(t *testing.T) {
 	do(t, h, http.StatusBadRequest, http.MethodDelete, path+"/latest", nil)
 	do(t, h, http.StatusBadRequest, http.MethodPut, path+"/1.x", []byte(`"1.0.0"`))
 	do(t, h, http.StatusBadRequest, http.MethodPut, path+"/x", []byte(`{}`))
+	do(t, h, http.StatusBadRequest, http.MethodPost, path, encode(manyTags("1.0.0")))
 	do(t, h, http.StatusBadRequest, http.MethodPut, path+"/next", []byte(`7`))
 	do(t, h, http.StatusBadRequest, http.MethodPut, path+"/next", []byte(`"../1"`))
 	do(t, h, http.StatusNotFound, http.MethodPut, path+"/next", []byte(`"9.9.9"`))
