@@ -1,6 +1,7 @@
 package blob
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -226,22 +227,26 @@ func (w *Writer) report(info Info, err error) {
 	}
 }
 
+// why is the reason why nobody can read the content; nil while somebody can.
+func (w *Writer) why() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.released {
+		return nil
+	}
+	return w.err
+}
+
 // NewReader starts a follower at the first byte. It may be called at any time,
 // also after Commit; after Abort it answers why. When ctx ends, so does the
 // follower. The caller closes it.
 func (w *Writer) NewReader(ctx context.Context) (*Follower, error) {
-	w.mu.Lock()
-	err := w.err
-	if w.released {
-		err = nil
-	}
-	w.mu.Unlock()
-	if err != nil {
+	if err := w.why(); err != nil {
 		return nil, err
 	}
 	r, err := w.spool.Reader()
 	if err != nil {
-		return nil, err
+		return nil, cmp.Or(w.why(), err) // it may have been given up meanwhile
 	}
 	f := &Follower{w: w, r: r, done: make(chan struct{})}
 	f.stop = context.AfterFunc(ctx, func() { f.finish(context.Cause(ctx)) })

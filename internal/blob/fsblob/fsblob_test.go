@@ -102,6 +102,22 @@ func TestStore_KeepsFilesPrivate(t *testing.T) {
 	}
 }
 
+// A follower that comes just when a transfer is given up must not take that for
+// the absence of the content.
+func TestSpool_GoneIsNotNotFound(t *testing.T) {
+	s := open(t, t.TempDir(), Options{})
+	path := s.spoolPath()
+	f, err := s.create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &spool{store: s, file: f, path: path}
+	p.Discard()
+	if _, err := p.Reader(); !errors.Is(err, blob.ErrAborted) {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestPut_ReplacesADamagedBlob(t *testing.T) {
 	s := open(t, t.TempDir(), Options{})
 	info, err := s.Put(t.Context(), "acme", strings.NewReader("whole"))

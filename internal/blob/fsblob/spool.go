@@ -49,8 +49,11 @@ func (p *spool) Reader() (io.ReadCloser, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	f, err := os.Open(p.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, blob.ErrAborted // not ErrNotFound: nobody has said that there is no such content
+	}
 	if err != nil {
-		return nil, missing("read a spool", err)
+		return nil, classify("read a spool", err)
 	}
 	return f, nil
 }
