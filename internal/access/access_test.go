@@ -649,6 +649,23 @@ func BenchmarkCheck(b *testing.B) {
 	}
 }
 
+// TestCheck_WarmAllocatesNothing: policies are evaluated on every request.
+func TestCheck_WarmAllocatesNothing(t *testing.T) {
+	h := newHouse(t)
+	h.attach(t, ours, "eve", adminPolicy)
+	caller := calling(withToken(user(ours, "eve"), ours, domain))
+	need := access.Repository(read, region, repository, ours)
+	check := func() {
+		if err := h.Check(t.Context(), caller, need); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check()
+	if n := testing.AllocsPerRun(200, check); n > 0 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // join makes a user of the catalog and puts it into a group.
 func (h *house) join(t testing.TB, account, name, group string) {
 	t.Helper()

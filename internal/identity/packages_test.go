@@ -184,6 +184,22 @@ func TestAuthenticatePackages_RemembersABoundedNumber(t *testing.T) {
 	}
 }
 
+// TestAuthenticatePackages_WarmCostsOneAllocation: the caller's facts; the token
+// itself is looked up by its hash.
+func TestAuthenticatePackages_WarmCostsOneAllocation(t *testing.T) {
+	h := newHouse(t)
+	r := packageRequest("Bearer " + h.token(t))
+	authenticate := func() {
+		if _, err := h.AuthenticatePackages(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	authenticate()
+	if n := testing.AllocsPerRun(200, authenticate); n > 1 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 func TestIssueToken_Durations(t *testing.T) {
 	h := newHouse(t)
 	for _, c := range []struct {

@@ -415,6 +415,7 @@ func outsideFails(t *testing.T, s suite) {
 	t.Helper()
 	for name, f := range map[string]upstreamtest.Fault{
 		"500":       {Status: http.StatusInternalServerError},
+		"401":       {Status: http.StatusUnauthorized},
 		"403":       {Status: http.StatusForbidden},
 		"429":       {Status: http.StatusTooManyRequests},
 		"hangs":     {Hang: true},
@@ -438,7 +439,13 @@ func outsideLies(t *testing.T, s suite) {
 	for name, f := range map[string]upstreamtest.Fault{
 		"corrupt":   {Corrupt: true},
 		"truncated": {Truncate: true},
+		"html":      {HTML: true},
+		"hangs":     {Hang: true},
+		"401":       {Status: http.StatusUnauthorized},
+		"404":       {Status: http.StatusNotFound}, // it is listed: clients must not take it for gone
+		"429":       {Status: http.StatusTooManyRequests},
 		"500":       {Status: http.StatusInternalServerError},
+		"private":   {Redirect: "http://127.0.0.1:9/*"},
 	} {
 		s.outside.Fail(s.OutsideFile(s.other.Name), f)
 		if a := s.Do(Admin, "app", s.File(s.other)); !a.Broken && a.Status/100 != 5 {
