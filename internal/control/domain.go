@@ -131,6 +131,15 @@ func (a *API) deleteDomain(ctx context.Context, c *restjson.Call, in *api.Delete
 		if u, err = tx.DomainUsage(d.ID); err != nil {
 			return err
 		}
+		groups, err := tx.PackageGroups(d.ID)
+		if err != nil {
+			return err
+		}
+		for _, g := range groups {
+			if err := tx.DeleteTags(a.groupARN(id, g.Pattern)); err != nil {
+				return err
+			}
+		}
 		if err := tx.DeleteDomain(d); err != nil {
 			return err
 		}

@@ -50,6 +50,8 @@ func (h *house) send(t *testing.T, method, path, query, body string) (status int
 var good = map[string]string{
 	"DomainName": "corp", "RepositoryName": "repo", "PackageFormat": "npm", "PackageName": "thing", "PackageVersion": "1.0.0",
 	"ExternalConnectionName": public, "AssetName": "package.tgz", "Arn": domainARN("corp"),
+	"PackageGroupPattern": "/npm/*", "PackageGroupOriginRestrictionType": "PUBLISH",
+	"": "/npm/*", // the model says nothing of DeletePackageGroup's
 }
 
 // TestBadInput_IsTheCallersFault sends every operation what nobody should. The
@@ -154,7 +156,10 @@ func TestDenied_BeforeNotFound(t *testing.T) {
 	for _, row := range control.Table() {
 		for _, domain := range []string{"corp", "absent"} {
 			body := `{"versions":["1.0.0"],"targetStatus":"Published","restrictions":{"publish":"ALLOW","upstream":"ALLOW"},"tags":[],"tagKeys":[],` +
-				`"domain":"` + domain + `","policyDocument":"{}"}`
+				`"domain":"` + domain + `","policyDocument":"{}","packageGroup":"/npm/*"}`
+			if row.Name() == "UpdatePackageGroupOriginConfiguration" {
+				body = "{}"
+			}
 			q := url.Values{}
 			for _, f := range row.Fields() {
 				if f.In == "query" && f.Required {

@@ -97,9 +97,16 @@ func (a *API) tagged(tx *catalog.Tx, resource string) (kind, name string, err er
 		return t.Kind, id.Name, err
 	case "package":
 		return "", "", fault.Field("resourceArn", "packages have no tags")
-	default: // package groups
-		return "", "", missing
 	}
+	p, err := artifact.ParsePattern(t.Pattern) // a package group
+	if err != nil || a.groupARN(id, p) != resource {
+		return "", "", missing // in another spelling, policies about the right one would not count
+	}
+	g, err := groupsOf(tx, id)
+	if err == nil {
+		_, err = g.find(p)
+	}
+	return "", p.String(), err
 }
 
 func (a *API) listTagsForResource(ctx context.Context, _ *restjson.Call, in *api.ListTagsForResourceInput) (*api.ListTagsForResourceOutput, error) {
