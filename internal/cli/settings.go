@@ -118,6 +118,10 @@ func mergeYAML(old, settings []byte) ([]byte, error) {
 	if err := e.Encode(&have); err != nil {
 		return nil, err
 	}
+	// A value that was replaced may be one that others refer to.
+	if err := yaml.Unmarshal(b.Bytes(), &yaml.Node{}); err != nil {
+		return nil, fmt.Errorf("it uses an anchor (&) of a setting that has to change, write that out first: %w", err)
+	}
 	return b.Bytes(), nil
 }
 
