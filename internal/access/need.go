@@ -47,7 +47,7 @@ const (
 	actionPrefix      = "codeartifact:"
 	createRepository  = actionPrefix + "CreateRepository"
 	getToken          = actionPrefix + "GetAuthorizationToken"
-	bearerAction      = "sts:GetServiceBearerToken"
+	bearerAction      = "sts:GetServiceBearerToken" //nolint:gosec // the name of an action
 	serviceNameKey    = "sts:awsservicename"
 	bearerServiceName = "codeartifact.amazonaws.com"
 )

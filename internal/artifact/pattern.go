@@ -3,6 +3,7 @@ package artifact
 import (
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -84,10 +85,8 @@ func badPattern(text, why string, args ...any) error {
 }
 
 func knownFormat(text string, f Format) error {
-	for _, known := range Formats() {
-		if f == known {
-			return nil
-		}
+	if slices.Contains(Formats(), f) {
+		return nil
 	}
 	if f == "python" {
 		return badPattern(text, "the format of Python packages is pypi")

@@ -57,7 +57,9 @@ func likeness(r rune) rune {
 	if at < 0 {
 		return r
 	}
-	for at--; lookalikes[at] >= utf8.RuneSelf; at-- { // back to the ASCII character
+	at--
+	for lookalikes[at] >= utf8.RuneSelf { // back to the ASCII character
+		at--
 	}
 	return rune(lookalikes[at])
 }

@@ -115,7 +115,7 @@ func decodeJSON(data []byte, v reflect.Value, t types) error {
 	if err := d.value(v, ""); err != nil {
 		return err
 	}
-	if _, err := d.ReadToken(); err != io.EOF {
+	if _, err := d.ReadToken(); err != io.EOF { //nolint:errorlint // a reader returns it bare
 		return cannotParse("the request body has more than one JSON value")
 	}
 	return nil

@@ -183,7 +183,7 @@ func kind(t reflect.Type) string {
 	case t == streamType:
 		return "stream"
 	}
-	switch t.Kind() {
+	switch t.Kind() { //nolint:exhaustive // the rest has nothing of its own
 	case reflect.String:
 		return "string"
 	case reflect.Int, reflect.Int32, reflect.Int64:
@@ -207,7 +207,7 @@ func kind(t reflect.Type) string {
 // nested lists the structs a type leads to.
 func nested(t reflect.Type) []reflect.Type {
 	for {
-		switch t.Kind() {
+		switch t.Kind() { //nolint:exhaustive // the rest has nothing of its own
 		case reflect.Pointer, reflect.Slice, reflect.Map:
 			t = t.Elem()
 			continue

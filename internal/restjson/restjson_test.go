@@ -476,7 +476,7 @@ func TestNew_PanicsOnAWrongOperation(t *testing.T) {
 			B string        `json:"b"`
 		}, none]{}),
 		"not a plain exported field": panics(restjson.Op[struct {
-			a string `query:"a"` //nolint:unused // what is tested
+			a string `query:"a"`
 		}, none]{}),
 		"nested.A: is bound to nothing": panics(restjson.Op[struct {
 			L []nested `json:"l"`

@@ -141,7 +141,7 @@ func (rs rules) checkValue(v reflect.Value, t types, shape, path string, found *
 		v = v.Elem()
 	}
 	r := rs[shape]
-	switch v.Kind() {
+	switch v.Kind() { //nolint:exhaustive // the rest has nothing of its own
 	case reflect.String:
 		checkString(v, r, path, found)
 	case reflect.Int, reflect.Int32, reflect.Int64:

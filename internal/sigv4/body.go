@@ -118,7 +118,7 @@ func (v *verified) Read(p []byte) (int, error) {
 	}
 	n, err := v.r.Read(p)
 	v.h.Write(p[:n])
-	if err == io.EOF && hex.EncodeToString(v.h.Sum(nil)) != v.want {
+	if err == io.EOF && hex.EncodeToString(v.h.Sum(nil)) != v.want { //nolint:errorlint // a reader returns it bare
 		err = fault.Field("assetSHA256", "the body does not have the hash of the header x-amz-content-sha256")
 	}
 	v.err = err

@@ -4,7 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"crypto/hmac"
-	"crypto/sha1"
+	"crypto/sha1" //nolint:gosec // one of the trailing checksums clients may choose, not a signature
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -290,7 +290,7 @@ func badChunk(what string) error {
 }
 
 func early(err error) error {
-	if err == io.EOF {
+	if err == io.EOF { //nolint:errorlint // a reader returns it bare
 		err = io.ErrUnexpectedEOF
 	}
 	return fault.Wrap(fault.Invalid, err, "the request body ended early")
