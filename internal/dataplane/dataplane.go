@@ -48,12 +48,6 @@ func New(opt Options) *Handler {
 	return h
 }
 
-// Endpoint is the address of a repository for one format's clients, path style,
-// given the base URL without trailing slash.
-func Endpoint(base string, id artifact.RepositoryID, f artifact.Format) string {
-	return base + Prefix + id.Owner + "/" + id.Domain + "/" + string(f) + "/" + id.Name + "/"
-}
-
 // place is what a path addresses.
 type place struct {
 	id     artifact.RepositoryID

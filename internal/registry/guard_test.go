@@ -135,13 +135,13 @@ func TestDocument_RequestFromBeforeAConfigChangeSpoilsNothing(t *testing.T) {
 	h, _ := org(t)
 	h.mustPublish("npm-internal", "widget", "1.0.0", "one")
 	old := h.open("frontend-app")
-	h.setUpstreams("frontend-app", "npm-public")
+	h.setUpstreams("npm-public")
 	_, _ = old.Document(t.Context(), coords("widget"), Variant{Name: "numbers"}, "text/plain", renderNumbers)
 	if w, err := h.document("widget"); !fault.Is(err, fault.NotFound) {
 		t.Errorf("a repository no longer upstream is shown: %v, %v", w, err)
 	}
 	old = h.open("frontend-app")
-	h.setUpstreams("frontend-app", "npm-internal")
+	h.setUpstreams("npm-internal")
 	if _, err := old.Asset(t.Context(), coords("widget"), "1.0.0", "file"); err != nil {
 		t.Errorf("a repository that is upstream now is not searched: %v", err)
 	}

@@ -379,14 +379,15 @@ func (h *house) restrict(repo, name string, publish, upstream artifact.Permissio
 	})
 }
 
-func (h *house) setUpstreams(repo string, ups ...string) {
+// setUpstreams changes those of frontend-app.
+func (h *house) setUpstreams(ups ...string) {
 	h.t.Helper()
 	h.update(func(tx *catalog.Tx) error {
 		ids := []string{}
 		for _, u := range ups {
 			ids = append(ids, h.repos[u].ID)
 		}
-		return tx.SetUpstreams(h.repos[repo].ID, ids)
+		return tx.SetUpstreams(h.repos["frontend-app"].ID, ids)
 	})
 }
 
@@ -420,7 +421,7 @@ func TestAsset_RetainedCopySurvivesUnlinkingAndOutage(t *testing.T) {
 	h, o := org(t)
 	o.put("express", "1.0.0", "express one")
 	h.mustFetch("frontend-app", "express", "1.0.0", "express one")
-	h.setUpstreams("frontend-app")
+	h.setUpstreams()
 	o.down.Store(true)
 	h.mustFetch("frontend-app", "express", "1.0.0", "express one")
 	h.wantVersions("frontend-app", "express", "1.0.0")
@@ -690,7 +691,7 @@ func TestConfusion_RetainedInternalVersionStillGuardsAfterUnlinking(t *testing.T
 	h, o := org(t)
 	h.mustPublish("npm-internal", "widget", "1.0.0", "ours")
 	h.mustFetch("frontend-app", "widget", "1.0.0", "ours")
-	h.setUpstreams("frontend-app", "npm-public")
+	h.setUpstreams("npm-public")
 	o.put("widget", "99.0.0", "attack")
 	h.wantVersions("frontend-app", "widget", "1.0.0")
 	h.restrict("frontend-app", "widget", artifact.Block, artifact.Allow)
@@ -854,7 +855,7 @@ func TestDocument_FollowsEveryChangeInReach(t *testing.T) {
 		t.Fatal(err)
 	}
 	want("2.0.0\n")
-	h.setUpstreams("frontend-app")
+	h.setUpstreams()
 	want("")
 }
 
