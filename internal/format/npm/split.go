@@ -22,7 +22,8 @@ import (
 type splitter struct {
 	r      *bufio.Reader
 	rest   []byte
-	limit  int // bytes of rest
+	blank  int // bytes of white space passed over
+	limit  int // bytes of rest, and of blank
 	attach func(file string, data io.Reader) error
 }
 
@@ -95,6 +96,9 @@ func (s *splitter) peek() (byte, error) {
 		switch b[0] {
 		case ' ', '\n', '\r', '\t':
 			_, _ = s.r.Discard(1)
+			if s.blank++; s.blank > s.limit { // a small compressed body may unfold to any number of them
+				return 0, s.tooLarge()
+			}
 		default:
 			return b[0], nil
 		}
@@ -116,10 +120,14 @@ func (s *splitter) take(want byte) error {
 
 func (s *splitter) keep(b ...byte) error {
 	if len(s.rest)+len(b) > s.limit {
-		return fault.New(fault.TooLarge, "the document without its attachment is larger than %d bytes", s.limit)
+		return s.tooLarge()
 	}
 	s.rest = append(s.rest, b...)
 	return nil
+}
+
+func (s *splitter) tooLarge() error {
+	return fault.New(fault.TooLarge, "the document without its attachment is larger than %d bytes", s.limit)
 }
 
 // objectOr is object where another value may stand.

@@ -160,3 +160,27 @@ func FuzzPublishBody(f *testing.F) {
 		}
 	})
 }
+
+// TestSplit_BlanksCountToo: compressed they cost a client nothing.
+func TestSplit_BlanksCountToo(t *testing.T) {
+	for _, before := range []string{"", "{", `{"name":`, `{"name":"x"`, `{"name":"x"}`} {
+		sent := 0
+		blanks := blankReader(func(p []byte) (int, error) {
+			for i := range p {
+				p[i] = " \n\r\t"[i%4]
+			}
+			sent += len(p)
+			if sent > 8<<20 {
+				return 0, io.EOF
+			}
+			return len(p), nil
+		})
+		if _, err := split(io.MultiReader(strings.NewReader(before), blanks), 1<<20, nil); !fault.Is(err, fault.TooLarge) {
+			t.Errorf("after %q: %v, having read %d bytes", before, err, sent)
+		}
+	}
+}
+
+type blankReader func([]byte) (int, error)
+
+func (f blankReader) Read(p []byte) (int, error) { return f(p) }
