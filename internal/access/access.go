@@ -33,6 +33,8 @@ type Caller interface {
 	Principal() *policy.Principal
 	// Scope is the one domain a token is good for.
 	Scope() (owner, domain string, limited bool)
+	// Session are the policies that limit the caller's session; nil: no limit.
+	Session() []*policy.Document
 	// Describe fills in what conditions may ask about the caller.
 	Describe(f *policy.Facts)
 }
@@ -98,6 +100,7 @@ func (c *Checker) check(ctx context.Context, caller Caller, need *Need) error {
 	}
 	generation := c.db.Generation() // before anything is loaded
 	key, plain := grantOf(principal, need)
+	plain = plain && caller.Session() == nil
 	if plain && c.granted.has(generation, &key, need.Policies) {
 		return nil
 	}

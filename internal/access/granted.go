@@ -33,7 +33,7 @@ const maxGranted = 8192
 // kinds of need are not worth it.
 func grantOf(p *policy.Principal, need *Need) (g grant, ok bool) {
 	named := p.Type == policy.User || p.Type == policy.Root || p.Type == policy.Anonymous
-	if !named || len(p.Groups) > 0 || need.Alternative != "" || need.Governor != "" {
+	if !named || len(p.Groups) > 0 || need.Alternative != "" || need.Governor != "" || need.Trust != nil {
 		return grant{}, false
 	}
 	return grant{p.Type, p.ARN, need.Action, need.Resource, need.Owner, need.WithoutResourcePolicy}, true

@@ -7,6 +7,7 @@ import (
 
 	"packhouse/internal/arn"
 	"packhouse/internal/artifact"
+	"packhouse/internal/policy"
 )
 
 // Need is one permission that something asks for. The constructors know the
@@ -36,6 +37,10 @@ type Need struct {
 	TagsOf string
 	// WithoutResourcePolicy leaves resource policies out, their denies too.
 	WithoutResourcePolicy bool
+
+	// Trust is the trust policy of the role that Resource names, when the action
+	// is to assume it. There are no other resource policies then.
+	Trust *policy.Document
 
 	// Context holds further condition keys, in any case: aws:RequestTag/KEY,
 	// aws:TagKeys, sts:DurationSeconds.
@@ -114,6 +119,13 @@ func bearerToken(requested time.Duration) Need {
 // Everything is a permission that names no resource.
 func Everything(action string) Need {
 	return Need{Action: action, Resource: "*", WithoutResourcePolicy: true}
+}
+
+// AssumeRole is the permission to have a session of a role. action is
+// "sts:AssumeRole" or what comes along with it, such as "sts:TagSession";
+// account is the role's, and id its unique id.
+func AssumeRole(action, account, role, id string, trust *policy.Document, keys map[string][]string) Need {
+	return Need{Action: action, Resource: role, Owner: account, TagsOf: id, Trust: trust, WithoutResourcePolicy: true, Context: keys}
 }
 
 // governed tells whether the owner of the domain may do this to repositories

@@ -100,7 +100,13 @@ func (t *task) decide(p *policy.Principal) (policy.Decision, policy.Request) {
 	if len(t.standing.groups) > 0 {
 		request.Principal.Groups = t.standing.groups
 	}
-	docs := policy.Policies{Identity: t.standing.policies, Boundary: t.standing.boundary, Resource: t.resource[:len(t.need.Policies)]}
+	docs := policy.Policies{
+		Identity: t.standing.policies, Boundary: t.standing.boundary, Session: t.caller.Session(),
+		Resource: t.resource[:len(t.need.Policies)],
+	}
+	if t.need.Trust != nil {
+		return t.decideTrust(request, docs), request
+	}
 	d := policy.Evaluate(request, docs)
 	if t.need.Alternative == "" || d.Reason == policy.ExplicitDeny {
 		return d, request
@@ -111,6 +117,18 @@ func (t *task) decide(p *policy.Principal) (policy.Decision, policy.Request) {
 		return o, other
 	}
 	return d, request
+}
+
+// decideTrust is about a role. Its trust policy has to let the caller in,
+// whatever identity policies say: where it does not do so by itself, both are
+// needed, as between accounts.
+func (t *task) decideTrust(request policy.Request, docs policy.Policies) policy.Decision {
+	docs.Resource, request.IdentityOnly = []*policy.Document{t.need.Trust}, false
+	if d := policy.Evaluate(request, docs); !d.Allowed || d.Kind == policy.Resource {
+		return d
+	}
+	request.ResourceAccount = ""
+	return policy.Evaluate(request, docs)
 }
 
 const (

@@ -14,13 +14,19 @@ import (
 	"packhouse/internal/sigv4"
 )
 
+// EmptyResult is an output type without members whose answer has a result
+// element all the same, where the service model names one: clients of Python
+// look for it.
+type EmptyResult interface{ HasResult() }
+
 // encode writes the answer of an operation. out is a pointer to a struct.
 func encode(namespace, action, requestID string, out any) []byte {
 	b := &bytes.Buffer{}
 	b.WriteString("<" + action + `Response xmlns="`)
 	escaped(b, namespace)
 	b.WriteString(`">`)
-	if v := reflect.ValueOf(out).Elem(); v.NumField() > 0 {
+	v := reflect.ValueOf(out).Elem()
+	if _, empty := out.(EmptyResult); empty || v.NumField() > 0 {
 		element(b, action+"Result", v)
 	}
 	metadata(b, requestID)

@@ -7,7 +7,7 @@
 // "Name.member.1", maps "Name.entry.1.key" and "Name.entry.1.value", nested
 // members "Name.Member"; lists and maps without the word in the middle are
 // read too. Timestamps are ISO 8601. An output type without members makes an
-// answer without a result element.
+// answer without a result element, unless it is an EmptyResult.
 //
 // What surprises: the operation is known only after the body has been read and
 // authenticated, so an unknown Action is reported to authenticated callers only.

@@ -157,3 +157,30 @@ func TestRole_Lifecycle(t *testing.T) {
 		})
 	})
 }
+
+func TestSession_KeptAsLongAsNeeded(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *DB) {
+		now := time.Now()
+		before := db.Generation()
+		update(t, db, func(tx *Tx) error {
+			for _, err := range []error{
+				tx.PutSession("long", "{}", now.Add(time.Hour)), tx.PutSession("long", "{}", now.Add(-time.Hour)), // the longer one counts
+				tx.PutSession("over", "{}", now.Add(-time.Hour)),
+			} {
+				if err != nil {
+					return err
+				}
+			}
+			_, err := tx.Session("over")
+			wantKind(t, err, fault.NotFound, "")
+			return nil
+		})
+		view(t, db, func(tx *Tx) error {
+			_, err := tx.Session("long")
+			return err
+		})
+		if db.Generation() != before {
+			t.Error("a session makes everybody forget what they know")
+		}
+	})
+}

@@ -31,7 +31,7 @@ func formValue(form url.Values, name string, v any) {
 		}
 	case map[string]any:
 		for key, held := range v {
-			formValue(form, name+"."+upperFirst(key), held)
+			formValue(form, name+"."+key, held)
 		}
 	default:
 		form.Set(name, fmt.Sprint(v))

@@ -104,6 +104,9 @@ func (a *API) attachRows() []restjson.Row {
 		op("AttachGroupPolicy", "attach a managed policy to a group", a.attachGroupPolicy),
 		op("DetachGroupPolicy", "detach a managed policy from a group", a.detachGroupPolicy),
 		op("ListAttachedGroupPolicies", "list the managed policies attached to a group", a.listAttachedGroupPolicies),
+		op("AttachRolePolicy", "attach a managed policy to a role", a.attachRolePolicy),
+		op("DetachRolePolicy", "detach a managed policy from a role", a.detachRolePolicy),
+		op("ListAttachedRolePolicies", "list the managed policies attached to a role", a.listAttachedRolePolicies),
 	}
 }
 
@@ -182,4 +185,40 @@ func (in *ListAttachedGroupPoliciesInput) resource(who identity.Caller) string {
 
 func (a *API) listAttachedGroupPolicies(ctx context.Context, c *restjson.Call, in *ListAttachedGroupPoliciesInput) (*ListAttachedOutput, error) {
 	return a.listAttached(ctx, group(c, in.GroupName), in.PathPrefix, in.Marker, in.MaxItems)
+}
+
+// AttachRolePolicyInput names a role and a managed policy.
+type AttachRolePolicyInput struct {
+	RoleName  string `json:"RoleName" required:"true" validate:"RoleName"`
+	PolicyArn string `json:"PolicyArn" required:"true" validate:"Arn"`
+}
+
+func (in *AttachRolePolicyInput) resource(who identity.Caller) string {
+	return roleARN(who, in.RoleName)
+}
+
+func (in *AttachRolePolicyInput) conditions() map[string][]string { return aboutPolicy(in.PolicyArn) }
+
+func (a *API) attachRolePolicy(ctx context.Context, c *restjson.Call, in *AttachRolePolicyInput) (*nothing, error) {
+	return a.attach(ctx, role(c, in.RoleName), in.PolicyArn)
+}
+
+func (a *API) detachRolePolicy(ctx context.Context, c *restjson.Call, in *AttachRolePolicyInput) (*nothing, error) {
+	return a.detach(ctx, role(c, in.RoleName), in.PolicyArn)
+}
+
+// ListAttachedRolePoliciesInput names a role and chooses policies.
+type ListAttachedRolePoliciesInput struct {
+	RoleName   string  `json:"RoleName" required:"true" validate:"RoleName"`
+	PathPrefix string  `json:"PathPrefix" validate:"PathPrefix"`
+	Marker     *string `json:"Marker" validate:"Marker"`
+	MaxItems   *int    `json:"MaxItems" validate:"MaxItems"`
+}
+
+func (in *ListAttachedRolePoliciesInput) resource(who identity.Caller) string {
+	return roleARN(who, in.RoleName)
+}
+
+func (a *API) listAttachedRolePolicies(ctx context.Context, c *restjson.Call, in *ListAttachedRolePoliciesInput) (*ListAttachedOutput, error) {
+	return a.listAttached(ctx, role(c, in.RoleName), in.PathPrefix, in.Marker, in.MaxItems)
 }

@@ -2,6 +2,7 @@ package iamapi_test
 
 import (
 	"errors"
+	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
@@ -19,6 +20,7 @@ import (
 	"packhouse/internal/iamapi"
 	"packhouse/internal/identity"
 	"packhouse/internal/restjson"
+	"packhouse/internal/sigv4"
 )
 
 const (
@@ -121,4 +123,14 @@ func tag(key, value string) types.Tag { return types.Tag{Key: &key, Value: &valu
 
 func allowing(action, resource string) string {
 	return `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"` + action + `","Resource":"` + resource + `"}]}`
+}
+
+// authenticated tells who signed a request, and answers 404.
+func authenticated(ids *identity.Service, found chan<- identity.Caller) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if c, _, err := ids.AuthenticateAPI(r, sigv4.Payload{Limit: 1 << 10}, iamapi.STS); err == nil {
+			found <- c
+		}
+		http.NotFound(w, r)
+	})
 }

@@ -5,8 +5,10 @@
 // groups and roles by their names alone. Permission is asked for on the ARN;
 // package access finds the path that belongs into it.
 //
-// The surprise: GetCallerIdentity needs no permission. Whoever can sign a
-// request may know who that makes them, even when denied everything, as in AWS.
+// The surprises: GetCallerIdentity needs no permission, as whoever can sign a
+// request may know who that makes them; and AssumeRole asks for its permission
+// when it has found the role, whose trust policy decides. Roles that are not
+// there and roles of other accounts that do not trust the caller answer alike.
 package iamapi
 
 import (
@@ -16,7 +18,9 @@ import (
 	"packhouse/internal/access"
 	"packhouse/internal/awsquery"
 	"packhouse/internal/catalog"
+	"packhouse/internal/fault"
 	"packhouse/internal/identity"
+	"packhouse/internal/policy"
 	"packhouse/internal/restjson"
 )
 
@@ -28,8 +32,9 @@ const (
 
 // API does the operations. It is safe for concurrent use.
 type API struct {
-	db  *catalog.DB
-	ids *identity.Service
+	db      *catalog.DB
+	ids     *identity.Service
+	checker *access.Checker
 }
 
 // Services is the table: the operations of each API. It is for whoever wants
@@ -47,11 +52,20 @@ func (a *API) services() []awsquery.Service {
 // New makes the handler of requests signed for STS or IAM. Authenticate,
 // Authorize and Shapes of cfg are set here.
 func New(db *catalog.DB, ids *identity.Service, checker *access.Checker, cfg restjson.Config) *awsquery.Handler {
-	a := &API{db: db, ids: ids}
+	a := &API{db: db, ids: ids, checker: checker}
 	cfg.Authenticate = ids.Authenticator(STS, IAM)
-	cfg.Authorize = checker.Authorize
+	cfg.Authorize = a.authorize
 	cfg.Shapes = shapes()
 	return awsquery.NewHandler(a.services(), cfg)
+}
+
+// authorize keeps users with temporary credentials off IAM, as AWS does with
+// those without MFA: credentials that end must not make ones that do not.
+func (a *API) authorize(ctx context.Context, c *restjson.Call, needs []restjson.Need) error {
+	if caller, ok := c.Principal.(identity.Caller); ok && caller.Temporary() && caller.Principal().Type == policy.User {
+		return awsquery.WithCode("InvalidClientTokenId", fault.New(fault.Denied, "The security token included in the request is invalid"))
+	}
+	return a.checker.Authorize(ctx, c, needs)
 }
 
 func (a *API) stsRows() []restjson.Row {
@@ -61,12 +75,22 @@ func (a *API) stsRows() []restjson.Row {
 			Doc:    "tell who the credentials in use belong to",
 			Access: everybody[GetCallerIdentityInput], Do: getCallerIdentity,
 		}),
+		restjson.New(restjson.Op[AssumeRoleInput, AssumeRoleOutput]{
+			Name: "AssumeRole", Method: "POST", Path: "/",
+			Doc:    "have temporary credentials of a role",
+			Access: everybody[AssumeRoleInput], Do: a.assumeRole, // asks itself: the role has to be looked up
+		}),
+		restjson.New(restjson.Op[GetSessionTokenInput, GetSessionTokenOutput]{
+			Name: "GetSessionToken", Method: "POST", Path: "/",
+			Doc:    "have temporary credentials of a user, for package tokens and the like",
+			Access: everybody[GetSessionTokenInput], Do: a.getSessionToken,
+		}),
 	}
 }
 
 func (a *API) iamRows() []restjson.Row {
 	var rows []restjson.Row
-	for _, list := range [][]restjson.Row{a.userRows(), a.groupRows(), a.keyRows(), a.inlineRows(), a.attachRows(), a.policyRows(), a.tagRows()} {
+	for _, list := range [][]restjson.Row{a.userRows(), a.groupRows(), a.roleRows(), a.keyRows(), a.inlineRows(), a.attachRows(), a.policyRows(), a.tagRows()} {
 		rows = append(rows, list...)
 	}
 	return rows

@@ -100,7 +100,7 @@ func TestGetCallerIdentity_Refuses(t *testing.T) {
 
 func TestUnknownAction(t *testing.T) {
 	url, key, _ := newServer(t)
-	_, err := client(url, key.ID, string(key.Secret)).GetSessionToken(t.Context(), nil)
+	_, err := client(url, key.ID, string(key.Secret)).GetFederationToken(t.Context(), &sts.GetFederationTokenInput{Name: aws.String("x")})
 	var failed smithy.APIError
 	if !errors.As(err, &failed) || failed.ErrorCode() != "InvalidAction" {
 		t.Errorf("got %v", err)

@@ -66,6 +66,10 @@ func group(c *restjson.Call, name string) holder {
 	return holder{accountOf(c), catalog.PrincipalGroup, name}
 }
 
+func role(c *restjson.Call, name string) holder {
+	return holder{accountOf(c), catalog.PrincipalRole, name}
+}
+
 // readable makes sure that a document is an identity policy.
 func readable(document string) error {
 	d, err := policy.Parse([]byte(document))
@@ -167,6 +171,10 @@ func (a *API) inlineRows() []restjson.Row {
 		op("GetGroupPolicy", "show an inline policy of a group", a.getGroupPolicy),
 		op("DeleteGroupPolicy", "remove an inline policy of a group", a.deleteGroupPolicy),
 		op("ListGroupPolicies", "list the inline policies of a group", a.listGroupPolicies),
+		op("PutRolePolicy", "give a role an inline policy, or replace the one of that name", a.putRolePolicy),
+		op("GetRolePolicy", "show an inline policy of a role", a.getRolePolicy),
+		op("DeleteRolePolicy", "remove an inline policy of a role", a.deleteRolePolicy),
+		op("ListRolePolicies", "list the inline policies of a role", a.listRolePolicies),
 	}
 }
 
@@ -274,4 +282,56 @@ func (in *ListGroupPoliciesInput) resource(who identity.Caller) string {
 
 func (a *API) listGroupPolicies(ctx context.Context, c *restjson.Call, in *ListGroupPoliciesInput) (*ListPoliciesOfOutput, error) {
 	return a.listInline(ctx, group(c, in.GroupName), in.Marker, in.MaxItems)
+}
+
+// PutRolePolicyInput is an inline policy of a role.
+type PutRolePolicyInput struct {
+	RoleName       string `json:"RoleName" required:"true" validate:"RoleName"`
+	PolicyName     string `json:"PolicyName" required:"true" validate:"PolicyName"`
+	PolicyDocument string `json:"PolicyDocument" required:"true" validate:"PolicyDocument"`
+}
+
+func (in *PutRolePolicyInput) resource(who identity.Caller) string { return roleARN(who, in.RoleName) }
+
+func (a *API) putRolePolicy(ctx context.Context, c *restjson.Call, in *PutRolePolicyInput) (*nothing, error) {
+	return a.putInline(ctx, role(c, in.RoleName), in.PolicyName, in.PolicyDocument)
+}
+
+// RolePolicyInput names an inline policy of a role.
+type RolePolicyInput struct {
+	RoleName   string `json:"RoleName" required:"true" validate:"RoleName"`
+	PolicyName string `json:"PolicyName" required:"true" validate:"PolicyName"`
+}
+
+func (in *RolePolicyInput) resource(who identity.Caller) string { return roleARN(who, in.RoleName) }
+
+// GetRolePolicyOutput is an inline policy of a role; the document is percent-encoded.
+type GetRolePolicyOutput struct {
+	RoleName       string `json:"RoleName"`
+	PolicyName     string `json:"PolicyName"`
+	PolicyDocument string `json:"PolicyDocument"`
+}
+
+func (a *API) getRolePolicy(ctx context.Context, c *restjson.Call, in *RolePolicyInput) (*GetRolePolicyOutput, error) {
+	document, err := a.getInline(ctx, role(c, in.RoleName), in.PolicyName)
+	return &GetRolePolicyOutput{in.RoleName, in.PolicyName, document}, err
+}
+
+func (a *API) deleteRolePolicy(ctx context.Context, c *restjson.Call, in *RolePolicyInput) (*nothing, error) {
+	return a.deleteInline(ctx, role(c, in.RoleName), in.PolicyName)
+}
+
+// ListRolePoliciesInput names a role.
+type ListRolePoliciesInput struct {
+	RoleName string  `json:"RoleName" required:"true" validate:"RoleName"`
+	Marker   *string `json:"Marker" validate:"Marker"`
+	MaxItems *int    `json:"MaxItems" validate:"MaxItems"`
+}
+
+func (in *ListRolePoliciesInput) resource(who identity.Caller) string {
+	return roleARN(who, in.RoleName)
+}
+
+func (a *API) listRolePolicies(ctx context.Context, c *restjson.Call, in *ListRolePoliciesInput) (*ListPoliciesOfOutput, error) {
+	return a.listInline(ctx, role(c, in.RoleName), in.Marker, in.MaxItems)
 }

@@ -33,5 +33,11 @@ func shapes() restjson.Shapes {
 		"TagKeys":            {Max: maxTags, Member: "TagKey"},
 		"Description":        {Max: 1000},
 		"MaxSessionDuration": {Min: 3600, Max: 43200},
+		"RoleSessionName":    {Min: 2, Max: 64, Pattern: `[\w+=,.@-]*`},
+		"RoleDuration":       {Min: 900, Max: 43200},
+		"UserDuration":       {Min: 900, Max: 129600},
+		"SessionPolicy":      {Min: 1, Max: 2048, Pattern: `[\t\n\r\x{20}-\x{FF}]+`},
+		"SessionPolicies":    {Max: 10},
+		"ExternalID":         {Min: 2, Max: 1224, Pattern: `[\w+=,.@:/-]*`},
 	}
 }

@@ -102,6 +102,13 @@ func userID(account, name string) owner {
 	}
 }
 
+func roleID(account, name string) owner {
+	return func(tx *catalog.Tx) (string, error) {
+		r, err := tx.Role(account, name)
+		return r.ID, err
+	}
+}
+
 func policyID(account, policyARN string) owner {
 	return func(tx *catalog.Tx) (string, error) {
 		p, err := ownPolicy(tx, account, policyARN)
@@ -157,6 +164,9 @@ func (a *API) tagRows() []restjson.Row {
 		op("TagUser", "set tags of a user", a.tagUser),
 		op("UntagUser", "remove tags of a user", a.untagUser),
 		op("ListUserTags", "list the tags of a user", a.listUserTags),
+		op("TagRole", "set tags of a role", a.tagRole),
+		op("UntagRole", "remove tags of a role", a.untagRole),
+		op("ListRoleTags", "list the tags of a role", a.listRoleTags),
 		op("TagPolicy", "set tags of a policy", a.tagPolicy),
 		op("UntagPolicy", "remove tags of a policy", a.untagPolicy),
 		op("ListPolicyTags", "list the tags of a policy", a.listPolicyTags),
@@ -204,6 +214,49 @@ func (in *ListUserTagsInput) resource(who identity.Caller) string { return userA
 
 func (a *API) listUserTags(ctx context.Context, c *restjson.Call, in *ListUserTagsInput) (*ListTagsOutput, error) {
 	return a.listTags(ctx, userID(accountOf(c), in.UserName), turn{in.Marker, in.MaxItems, "tags of user", []string{accountOf(c), in.UserName}})
+}
+
+// TagRoleInput has tags to set on a role.
+type TagRoleInput struct {
+	RoleName string `json:"RoleName" required:"true" validate:"RoleName"`
+	Tags     []Tag  `json:"Tags" required:"true" validate:"Tags"`
+}
+
+func (in *TagRoleInput) resource(who identity.Caller) string { return roleARN(who, in.RoleName) }
+
+func (in *TagRoleInput) conditions() map[string][]string { return tagConditions(in.Tags) }
+
+func (a *API) tagRole(ctx context.Context, c *restjson.Call, in *TagRoleInput) (*nothing, error) {
+	return a.tag(ctx, roleID(accountOf(c), in.RoleName), in.Tags)
+}
+
+// UntagRoleInput has keys of tags to remove from a role.
+type UntagRoleInput struct {
+	RoleName string   `json:"RoleName" required:"true" validate:"RoleName"`
+	TagKeys  []string `json:"TagKeys" required:"true" validate:"TagKeys"`
+}
+
+func (in *UntagRoleInput) resource(who identity.Caller) string { return roleARN(who, in.RoleName) }
+
+func (in *UntagRoleInput) conditions() map[string][]string {
+	return map[string][]string{"aws:TagKeys": in.TagKeys}
+}
+
+func (a *API) untagRole(ctx context.Context, c *restjson.Call, in *UntagRoleInput) (*nothing, error) {
+	return a.untag(ctx, roleID(accountOf(c), in.RoleName), in.TagKeys)
+}
+
+// ListRoleTagsInput names a role.
+type ListRoleTagsInput struct {
+	RoleName string  `json:"RoleName" required:"true" validate:"RoleName"`
+	Marker   *string `json:"Marker" validate:"Marker"`
+	MaxItems *int    `json:"MaxItems" validate:"MaxItems"`
+}
+
+func (in *ListRoleTagsInput) resource(who identity.Caller) string { return roleARN(who, in.RoleName) }
+
+func (a *API) listRoleTags(ctx context.Context, c *restjson.Call, in *ListRoleTagsInput) (*ListTagsOutput, error) {
+	return a.listTags(ctx, roleID(accountOf(c), in.RoleName), turn{in.Marker, in.MaxItems, "tags of role", []string{accountOf(c), in.RoleName}})
 }
 
 // TagPolicyInput has tags to set on a policy.

@@ -35,13 +35,18 @@ func (s *Service) AuthenticateAPI(r *http.Request, p sigv4.Payload, services ...
 	if cred.Region != s.region && (cred.Region != defaultRegion || !isGlobal(cred.Service)) {
 		return Caller{}, nil, badScope("Credential should be scoped to a valid region, not '%s'; this endpoint is '%s'.", cred.Region, s.region)
 	}
-	key, err := s.accessKey(r.Context(), cred.AccessKeyID)
+	var key accessKey
+	if cred.SecurityToken == "" {
+		key, err = s.accessKey(r.Context(), cred.AccessKeyID)
+	} else {
+		key, err = s.sessionKey(r.Context(), cred.AccessKeyID, cred.SecurityToken)
+	}
 	switch {
 	case fault.Is(err, fault.NotFound):
 		return Caller{}, nil, sigv4.UnknownKey()
 	case err != nil:
 		return Caller{}, nil, fmt.Errorf("look up the access key: %w", err)
-	case !key.active, cred.SecurityToken != "": // no session token belongs to a long-term key
+	case !key.active:
 		return Caller{}, nil, sigv4.UnknownKey()
 	}
 	now := s.now()

@@ -13,6 +13,15 @@ type Subject struct {
 	Principal   policy.Principal
 	AccessKeyID string // of a signed request; empty for a token
 	Token       Token  // of a request by token; zero else
+	Session     Session
+}
+
+// Session is what is known of temporary credentials; zero for long-term ones.
+type Session struct {
+	Began    time.Time
+	Expires  time.Time          // zero when the request came with a token made in the session
+	Policies []*policy.Document // limit what the session may do; nil: no limit
+	context  string             // id of the catalog.Session, if there is one
 }
 
 // Token is what an issued token says of itself.
@@ -113,6 +122,20 @@ func (c Caller) Scope() (owner, domain string, limited bool) {
 	return s.Token.Owner, s.Token.Domain, true
 }
 
+// Session are the policies that limit the caller's session; nil without limit.
+func (c Caller) Session() []*policy.Document {
+	if s := c.Subject(); s != nil {
+		return s.Session.Policies
+	}
+	return nil
+}
+
+// Temporary tells whether the caller signed with temporary credentials.
+func (c Caller) Temporary() bool {
+	s := c.Subject()
+	return s != nil && !s.Session.Began.IsZero()
+}
+
 // Facts is what is known of the request.
 func (c Caller) Facts() Facts {
 	if c.call == nil {
@@ -125,6 +148,9 @@ func (c Caller) Facts() Facts {
 func (c Caller) Describe(f *policy.Facts) {
 	known := c.Facts()
 	f.Principal = *c.Principal()
+	if s := c.Subject(); s != nil {
+		f.TokenIssuedAt = s.Session.Began
+	}
 	f.Time = known.Time
 	f.SourceIP = known.SourceIP
 	f.UserAgent = known.UserAgent

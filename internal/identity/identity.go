@@ -1,5 +1,6 @@
 // Package identity tells who is calling: it verifies signed API requests and
-// the tokens of package clients, issues such tokens, and makes the first user.
+// the tokens of package clients, issues such tokens and temporary credentials,
+// and makes the first user.
 // What a caller may do is decided elsewhere (package access).
 //
 // A Caller is made once per request and handed down. Credentials are checked
@@ -45,10 +46,11 @@ type Service struct {
 	keep    func(NewKey) error
 	proxies []netip.Prefix
 
-	keys    catalog.Memo[string, accessKey]         // by access key id
-	users   catalog.Memo[string, *policy.Principal] // by user id
-	signers catalog.Memo[struct{}, keyring]         // the one of the house
-	tokens  tokenCache                              // by Authorization header
+	keys     catalog.Memo[string, accessKey]         // by access key id
+	actors   catalog.Memo[string, *policy.Principal] // by unique id of the user or role
+	contexts catalog.Memo[string, *sessionContext]   // by their id
+	signers  catalog.Memo[struct{}, keyring]         // the one of the house
+	tokens   tokenCache                              // by Authorization header
 }
 
 // New makes a Service over db.

@@ -14,6 +14,7 @@ const (
 	RoleID      = "AROA"
 	PolicyID    = "ANPA"
 	accessKeyID = "AKIA"
+	sessionID   = "ASIA"
 )
 
 // NewID is an id as IAM gives to users, groups, roles and policies: never

@@ -7,9 +7,7 @@ import (
 	"strings"
 	"sync"
 
-	"packhouse/internal/catalog"
 	"packhouse/internal/fault"
-	"packhouse/internal/policy"
 )
 
 // AuthenticatePackages tells who sends a request to a package endpoint
@@ -74,29 +72,18 @@ func (s *Service) admit(ctx context.Context, header string, known *admitted, gen
 	if key, ok := ring.byID[a.claims.keyID]; !ok || s.now().After(key.retireAfter) {
 		return nil, refused("the token is invalid: the key that signed it has been retired")
 	}
-	p, err := s.user(ctx, a.claims.userID)
+	subject, err := s.subject(ctx, a.claims.actor)
 	switch {
 	case fault.Is(err, fault.NotFound):
 		s.tokens.remove(header)
-		return nil, refused("the token is invalid: its user has been deleted")
+		return nil, refused("the token is invalid: its user or role has been deleted")
 	case err != nil:
 		return nil, fmt.Errorf("look up the token's user: %w", err)
 	}
-	a.subject = &Subject{Principal: *p, Token: a.claims.Token}
+	subject.Token = a.claims.Token
+	a.subject = subject
 	s.tokens.put(header, a)
 	return a, nil
-}
-
-// user is a user as a principal; NotFound when it has been deleted.
-func (s *Service) user(ctx context.Context, id string) (*policy.Principal, error) {
-	return s.users.Get(ctx, s.db, id, func(tx *catalog.Tx) (*policy.Principal, error) {
-		u, err := tx.UserByID(id)
-		if err != nil {
-			return nil, err
-		}
-		p := userPrincipal(u)
-		return &p, nil
-	})
 }
 
 // maxTokens bounds the headers remembered; one takes about 1 KB.

@@ -280,7 +280,7 @@ func TestRotateKeys_OldTokensStayGoodUntilTheyExpire(t *testing.T) {
 	if _, err := h.AuthenticatePackages(fresh); err != nil {
 		t.Errorf("fresh token: %v", err)
 	}
-	h.clock.advance(2 * time.Hour)
+	h.clock.advance(identity.MaxUserSession)
 	if err := h.RotateKeys(t.Context()); err != nil {
 		t.Fatal(err)
 	}
@@ -306,7 +306,7 @@ func TestRotateKeysIfDue_Every30Days(t *testing.T) {
 func TestIssueToken_RotatesWhenNobodyElseDoes(t *testing.T) {
 	h := newHouse(t)
 	h.token(t)
-	h.clock.advance(31 * 24 * time.Hour)
+	h.clock.advance(32 * 24 * time.Hour)
 	if _, err := h.AuthenticatePackages(packageRequest("Bearer " + h.token(t))); err != nil {
 		t.Error(err)
 	}

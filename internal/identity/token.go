@@ -26,7 +26,7 @@ const (
 	rotateEvery = 30 * 24 * time.Hour
 	// outlive is for how long a key must verify after its last signature. The
 	// hour is for replicas that have not heard of its successor yet.
-	outlive = MaxTokenDuration + time.Hour
+	outlive = MaxUserSession + time.Hour
 )
 
 const (
@@ -34,11 +34,10 @@ const (
 	maxToken    = 1024 // bytes; our own are under 500
 )
 
-// claims is what is inside a token. It names the user by its unique id: another
-// user of the same name is somebody else.
+// claims is what is inside a token.
 type claims struct {
-	keyID  string // the signing key
-	userID string
+	keyID string // the signing key
+	actor actor
 	Token
 }
 
@@ -52,47 +51,87 @@ func (c *claims) current(now time.Time) error {
 
 // IssueToken makes a token that lets whoever holds it act as caller in one
 // domain's package endpoints; domainOwner is the domain's account. duration is
-// 0 for the longest or 900..43200 s, else fault.Invalid. The root user gets
-// none: fault.Denied (section 5). Whether caller may have one is checked before.
+// 900..43200 s, or 0 for the rest of the caller's session and for the longest
+// when there is none; else fault.Invalid. The root user gets none: fault.Denied
+// (section 5). Whether caller may have one is checked before.
 // The token is of letters, digits and ".-_", and shorter than 1 KB.
 func (s *Service) IssueToken(ctx context.Context, caller Caller, domainOwner, domain string, duration time.Duration) (token string, expires time.Time, err error) {
 	if duration != 0 && (duration < MinTokenDuration || duration > MaxTokenDuration) {
 		return "", time.Time{}, fault.Field("durationSeconds", "must be 0 or %d to %d seconds",
 			int(MinTokenDuration/time.Second), int(MaxTokenDuration/time.Second))
 	}
-	if duration == 0 {
-		duration = MaxTokenDuration
-	}
 	p := caller.Principal()
 	switch p.Type {
-	case policy.User:
+	case policy.User, policy.AssumedRole:
 	case policy.Anonymous:
 		return "", time.Time{}, fault.New(fault.Unauthenticated, "credentials required")
 	case policy.Root:
 		return "", time.Time{}, fault.New(fault.Denied, "User: %s is not authorized to perform: codeartifact:GetAuthorizationToken because the root user of an account cannot have a token", p)
-	case policy.AssumedRole, policy.Service, policy.Federated:
-		return "", time.Time{}, fault.New(fault.Denied, "User: %s is not authorized to perform: codeartifact:GetAuthorizationToken because only users can have a token", p)
+	case policy.Service, policy.Federated:
+		return "", time.Time{}, fault.New(fault.Denied, "User: %s is not authorized to perform: codeartifact:GetAuthorizationToken because only users and roles can have a token", p)
 	}
 	key, err := s.signer(ctx)
 	if err != nil {
 		return "", time.Time{}, fmt.Errorf("find the key to sign a token with: %w", err)
 	}
 	issued := s.now().UTC().Truncate(time.Second)
-	expires = issued.Add(duration)
-	token = seal(key, claims{userID: p.UserID, Token: Token{Owner: domainOwner, Domain: domain, Issued: issued, Expires: expires}})
+	session := caller.Subject().Session
+	switch {
+	case duration != 0:
+		expires = issued.Add(duration)
+	case session.Expires.IsZero():
+		expires = issued.Add(MaxTokenDuration)
+	default:
+		expires = session.Expires
+		if latest := issued.Add(MaxTokenDuration); expires.After(latest) {
+			expires = latest
+		}
+	}
+	who := actor{id: p.UserID, began: session.Began, context: session.context}
+	if p.Type == policy.AssumedRole {
+		who.id, who.session, _ = strings.Cut(p.UserID, ":")
+	}
+	if err := s.keepContext(ctx, who.context, expires); err != nil {
+		return "", time.Time{}, err
+	}
+	token = seal(key, claims{actor: who, Token: Token{Owner: domainOwner, Domain: domain, Issued: issued, Expires: expires}})
 	return token, expires, nil
 }
 
-// The names of our claims; the times have those of PASETO.
+// The names of our claims; issue and expiry have those of PASETO.
 const (
-	claimUser   = "sub"
-	claimOwner  = "own"
-	claimDomain = "dom"
+	claimActor   = "sub"
+	claimSession = "ses"
+	claimBegan   = "beg"
+	claimContext = "ctx"
+	claimOwner   = "own"
+	claimDomain  = "dom"
 )
+
+func (a actor) write(t *paseto.Token) {
+	t.SetString(claimActor, a.id)
+	if a.session != "" {
+		t.SetString(claimSession, a.session)
+	}
+	if a.context != "" {
+		t.SetString(claimContext, a.context)
+	}
+	if !a.began.IsZero() {
+		t.SetTime(claimBegan, a.began)
+	}
+}
+
+func readActor(t *paseto.Token) (a actor, err error) {
+	a.id, err = t.GetString(claimActor)
+	a.session, _ = t.GetString(claimSession) // these three may be absent
+	a.context, _ = t.GetString(claimContext)
+	a.began, _ = t.GetTime(claimBegan)
+	return a, err
+}
 
 func seal(key signingKey, c claims) string {
 	t := paseto.NewToken()
-	t.SetString(claimUser, c.userID)
+	c.actor.write(&t)
 	t.SetString(claimOwner, c.Owner)
 	t.SetString(claimDomain, c.Domain)
 	t.SetIssuedAt(c.Issued)
@@ -105,30 +144,38 @@ var errForeign = errors.New("not a token of this house")
 
 // unseal verifies a token whatever its time.
 func (k keyring) unseal(token string) (claims, error) {
-	if len(token) > maxToken || !strings.HasPrefix(token, tokenPrefix) {
-		return claims{}, errForeign
-	}
-	parser := paseto.MakeParser(nil)
-	footer, err := parser.UnsafeParseFooter(paseto.V4Local, token)
+	t, keyID, err := k.open(token, maxToken, nil)
 	if err != nil {
-		return claims{}, errForeign
+		return claims{}, err
 	}
-	key, ok := k.byID[string(footer)]
-	if !ok {
-		return claims{}, errForeign
-	}
-	t, err := parser.ParseV4Local(key.secret, token, nil)
-	if err != nil {
-		return claims{}, errForeign
-	}
-	c := claims{keyID: key.id}
+	c := claims{keyID: keyID}
 	var errs [5]error
-	c.userID, errs[0] = t.GetString(claimUser)
+	c.actor, errs[0] = readActor(t)
 	c.Owner, errs[1] = t.GetString(claimOwner)
 	c.Domain, errs[2] = t.GetString(claimDomain)
 	c.Issued, errs[3] = t.GetIssuedAt()
 	c.Expires, errs[4] = t.GetExpiration()
 	return c, errors.Join(errs[:]...)
+}
+
+// open decrypts what was encrypted for a purpose.
+func (k keyring) open(token string, longest int, purpose []byte) (t *paseto.Token, keyID string, err error) {
+	if len(token) > longest || !strings.HasPrefix(token, tokenPrefix) {
+		return nil, "", errForeign
+	}
+	parser := paseto.MakeParser(nil)
+	footer, err := parser.UnsafeParseFooter(paseto.V4Local, token)
+	if err != nil {
+		return nil, "", errForeign
+	}
+	key, ok := k.byID[string(footer)]
+	if !ok {
+		return nil, "", errForeign
+	}
+	if t, err = parser.ParseV4Local(key.secret, token, purpose); err != nil {
+		return nil, "", errForeign
+	}
+	return t, key.id, nil
 }
 
 // signingKey is a catalog.SigningKey ready for use.
