@@ -50,15 +50,41 @@ type arrival struct {
 type arrivals struct {
 	mu     sync.Mutex
 	open   map[arrivalKey]*arrival
+	turn   uint64                // arrivals that have ended so far
+	last   map[arrivalKey]uint64 // of those that ended lately: the turn they did
 	closed bool
 	wait   sync.WaitGroup
 }
 
+// rememberedArrivals bounds arrivals.last. Whoever looks something up while so
+// many others end may fetch it a second time, no more.
+const rememberedArrivals = 4096
+
+// now is a point in time to give to join: taken before the look that found an
+// asset to be outside.
+func (as *arrivals) now() uint64 {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	return as.turn
+}
+
+// end takes a finished arrival out.
+func (as *arrivals) end(k arrivalKey) {
+	as.mu.Lock()
+	defer as.mu.Unlock()
+	delete(as.open, k)
+	as.turn++
+	if as.last == nil || len(as.last) >= rememberedArrivals {
+		as.last = map[arrivalKey]uint64{}
+	}
+	as.last[k] = as.turn
+}
+
 // join takes part in the fetch of k for a repository that found it at the
 // connection of at, starting it unless it is under way. When it came too late to be retained for, joined is false: wait
-// for the arrival to end and look into the catalog again. start gets ctx's
-// values without its cancellation.
-func (as *arrivals) join(ctx context.Context, k arrivalKey, root, at *node, start func(context.Context, *arrival)) (a *arrival, joined bool) {
+// for the arrival, if there still is one, to end and look into the catalog again. start gets ctx's
+// values without its cancellation; since is from before that look, see now.
+func (as *arrivals) join(ctx context.Context, k arrivalKey, since uint64, root, at *node, start func(context.Context, *arrival)) (a *arrival, joined bool) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	if a, ok := as.open[k]; ok {
@@ -68,6 +94,9 @@ func (as *arrivals) join(ctx context.Context, k arrivalKey, root, at *node, star
 			a.into[root] = at
 		}
 		return a, !a.sealed
+	}
+	if as.last[k] > since {
+		return nil, false
 	}
 	a = &arrival{begun: make(chan struct{}), ended: make(chan struct{}), size: -1, into: map[*node]*node{root: at}}
 	if as.open == nil {
@@ -81,9 +110,7 @@ func (as *arrivals) join(ctx context.Context, k arrivalKey, root, at *node, star
 	as.wait.Go(func() {
 		defer func() {
 			a.cancel(nil)
-			as.mu.Lock()
-			delete(as.open, k)
-			as.mu.Unlock()
+			as.end(k)
 			close(a.ended)
 		}()
 		start(ctx, a)
@@ -111,8 +138,11 @@ func (a *arrival) seal() map[*node]*node {
 	return a.into
 }
 
-// wait blocks until the asset is stored and retained.
+// wait blocks until the asset is stored and retained. A nil arrival has ended.
 func (a *arrival) wait(ctx context.Context) (blob.Info, error) {
+	if a == nil {
+		return blob.Info{}, nil
+	}
 	select {
 	case <-a.ended:
 		return a.info, a.err

@@ -41,7 +41,7 @@ const maxTurns = 5
 // bring finds the asset of k as seen from root and retains it there. again says
 // that it has come to root only now and is to be looked for once more.
 func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content *Content, again bool, err error) {
-	st := s.stampOf(root.graph.domain.ID, k.c)
+	st, since := s.stampOf(root.graph.domain.ID, k.c), s.arrivals.now()
 	if root, err = s.current(ctx, root); err != nil {
 		return nil, false, err
 	}
@@ -54,7 +54,7 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 	case err != nil:
 		return nil, false, err
 	case h.source != nil:
-		return s.bringIn(ctx, v, k, h)
+		return s.bringIn(ctx, v, k, h, since)
 	case h.at != root:
 		err := s.db.Update(ctx, func(tx *catalog.Tx) error {
 			row, err := tx.Version(h.version.PackageID, k.version)
@@ -186,9 +186,9 @@ func (s *Service) findOutside(ctx context.Context, n *node, src *upstream.Source
 
 // bringIn fetches an asset from outside, or joins the fetch under way, and
 // answers as soon as it has begun to arrive.
-func (s *Service) bringIn(ctx context.Context, v *sight, k contentKey, h hit) (*Content, bool, error) {
+func (s *Service) bringIn(ctx context.Context, v *sight, k contentKey, h hit, since uint64) (*Content, bool, error) {
 	st := s.stampOf(v.root.graph.domain.ID, k.c)
-	a, version, joined := s.arrive(ctx, v.root, k, h)
+	a, version, joined := s.arrive(ctx, v.root, k, h, since)
 	if !joined {
 		_, err := a.wait(ctx)
 		return nil, true, err
@@ -209,7 +209,7 @@ func (s *Service) bringIn(ctx context.Context, v *sight, k contentKey, h hit) (*
 
 // arrive has an asset that was found outside fetched for one more repository,
 // or joins the fetch under way; joined as in arrivals.join.
-func (s *Service) arrive(ctx context.Context, into *node, k contentKey, h hit) (a *arrival, version artifact.Version, joined bool) {
+func (s *Service) arrive(ctx context.Context, into *node, k contentKey, h hit, since uint64) (a *arrival, version artifact.Version, joined bool) {
 	space := into.graph.domain.ID
 	version = artifact.Version{
 		Number: k.version, Status: artifact.Published, Published: h.listed.Published, Manifest: slices.Clone(h.listed.Manifest),
@@ -219,7 +219,7 @@ func (s *Service) arrive(ctx context.Context, into *node, k contentKey, h hit) (
 		version.Status = artifact.Unlisted
 	}
 	key := arrivalKey{space, h.source.Key, k.c, k.version, k.name}
-	a, joined = s.arrivals.join(ctx, key, into, h.at, func(ctx context.Context, a *arrival) {
+	a, joined = s.arrivals.join(ctx, key, since, into, h.at, func(ctx context.Context, a *arrival) {
 		s.fetch(ctx, a, space, h.source, h.remote, func(info blob.Info) error {
 			return s.ingest(context.WithoutCancel(ctx), a, k, version, info)
 		})

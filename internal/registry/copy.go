@@ -118,7 +118,7 @@ const copyFetches = 8
 // gather resolves versions as a client of the source and fetches those that
 // are only outside.
 func (s *Service) gather(ctx context.Context, q CopyRequest, numbers []string) (whereabouts, error) {
-	w := whereabouts{resolved: true, held: map[string]string{}}
+	w, since := whereabouts{resolved: true, held: map[string]string{}}, s.arrivals.now()
 	n, err := s.node(ctx, q.Source)
 	if err != nil {
 		return w, err
@@ -163,7 +163,7 @@ func (s *Service) gather(ctx context.Context, q CopyRequest, numbers []string) (
 			h.remote = asset
 			g.Go(func() error {
 				// The repository with the connection is the one that keeps it.
-				a, _, _ := s.arrive(ctx, h.at, contentKey{c: q.Coordinates, version: h.listed.Number, name: asset.Name}, h)
+				a, _, _ := s.arrive(ctx, h.at, contentKey{c: q.Coordinates, version: h.listed.Number, name: asset.Name}, h, since)
 				_, err := a.wait(ctx)
 				return err
 			})

@@ -64,7 +64,7 @@ func TestFetch_WithoutDigest(t *testing.T) {
 			h, _ := org(t)
 			remote := &scripted{answers: c.answers}
 			src := &upstream.Source{Connection: artifact.Connection{Name: public}, Get: remote.get}
-			a, _ := h.service.arrivals.join(t.Context(), arrivalKey{}, nil, nil, func(ctx context.Context, a *arrival) {
+			a, _ := h.service.arrivals.join(t.Context(), arrivalKey{}, 0, nil, nil, func(ctx context.Context, a *arrival) {
 				h.service.fetch(ctx, a, "space", src, upstream.ListedAsset{Name: "file", URL: "https://remote.test/file"}, func(blob.Info) error { return nil })
 			})
 			info, err := a.wait(t.Context())
@@ -75,5 +75,26 @@ func TestFetch_WithoutDigest(t *testing.T) {
 				t.Errorf("not the remote's fault: %v", err)
 			}
 		})
+	}
+}
+
+// TestArrivals_JoinAfterTheEnd: who looked before an arrival ended and comes
+// after it is sent to look again, not to fetch again; who looks later fetches.
+func TestArrivals_JoinAfterTheEnd(t *testing.T) {
+	var as arrivals
+	k, fetched := arrivalKey{name: "a"}, 0
+	fetch := func(context.Context, *arrival) { fetched++ }
+	before := as.now()
+	a, joined := as.join(t.Context(), k, before, nil, nil, fetch)
+	if _, err := a.wait(t.Context()); err != nil || !joined {
+		t.Fatal(joined, err)
+	}
+	late, joined := as.join(t.Context(), k, before, nil, nil, fetch)
+	if _, err := late.wait(t.Context()); err != nil || joined || fetched != 1 {
+		t.Errorf("late: joined %v, %d fetched, %v", joined, fetched, err)
+	}
+	b, joined := as.join(t.Context(), k, as.now(), nil, nil, fetch)
+	if _, err := b.wait(t.Context()); err != nil || !joined || fetched != 2 {
+		t.Errorf("again: joined %v, %d fetched, %v", joined, fetched, err)
 	}
 }

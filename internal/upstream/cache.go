@@ -150,7 +150,16 @@ func (c *Cache) Check(ctx context.Context, s *Source, coords artifact.Coordinate
 	if known && now.Before(st.FreshUntil) {
 		return st, nil
 	}
-	refresh := func(ctx context.Context) (State, error) { return c.refresh(ctx, s, coords, st) }
+	refresh := func(ctx context.Context) (State, error) {
+		// Another check may have ended between the look above and this one's start.
+		if cur, ok := c.states.GetIfPresent(k); ok {
+			if c.now().Before(cur.FreshUntil) {
+				return cur, nil
+			}
+			return c.refresh(ctx, s, coords, cur)
+		}
+		return c.refresh(ctx, s, coords, st)
+	}
 	if !known || !st.Found() {
 		return c.checks.Do(ctx, k, refresh)
 	}

@@ -21,6 +21,7 @@ type memStore struct {
 	mu      sync.Mutex
 	records map[string]Record
 	bodies  map[string][]byte
+	slow    time.Duration // how long after it looked Load answers
 }
 
 func newMemStore() *memStore {
@@ -29,8 +30,11 @@ func newMemStore() *memStore {
 
 func (m *memStore) Load(_ context.Context, source string, c artifact.Coordinates) (Record, bool, error) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	r, ok := m.records[source+c.String()]
+	slow := m.slow
+	m.slow = 0
+	m.mu.Unlock()
+	time.Sleep(slow)
 	return r, ok, nil
 }
 
@@ -134,6 +138,29 @@ func TestCache_ManyCallersShareOneQuestion(t *testing.T) {
 					t.Error(err)
 				}
 			})
+		}
+		wg.Wait()
+		if n := remote.asked.Load(); n != 1 {
+			t.Errorf("asked %d times, want 1", n)
+		}
+	})
+}
+
+// TestCache_LookThatOutlastsTheQuestion: who looked before the answer came and
+// acts after it does not ask again.
+func TestCache_LookThatOutlastsTheQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		c, s, remote, store := newTest(t, func(Validator) (Document, error) { return Document{Body: []byte("1.0.0")}, nil })
+		store.slow = time.Second
+		var wg sync.WaitGroup
+		wg.Go(func() {
+			if st, err := c.Check(t.Context(), s, pkg); err != nil || version(t, c, s, st) != "1.0.0" {
+				t.Errorf("got %+v, %v", st, err)
+			}
+		})
+		synctest.Wait()
+		if _, err := c.Check(t.Context(), s, pkg); err != nil {
+			t.Error(err)
 		}
 		wg.Wait()
 		if n := remote.asked.Load(); n != 1 {
