@@ -123,6 +123,7 @@ func TestLoad_ErrorsNameKeySourceAndCure(t *testing.T) {
 		{name: "half tls", flags: map[string][]string{"tls-cert": {"a.pem"}}, want: []string{"tls-cert", "go together"}},
 		{name: "custom without format", flags: map[string][]string{"connection": {"custom:x=http://x.test/"}}, want: []string{"custom:x", "needs a format"}},
 		{name: "connection name", flags: map[string][]string{"connection": {"npm=http://x.test/"}}, want: []string{"public:NAME"}},
+		{name: "url with a path", flags: map[string][]string{"url": {"https://packages.test/packhouse/"}}, want: []string{"--url", "has a path"}},
 		{name: "password in url", flags: map[string][]string{"connection": {"public:npmjs=http://u:secret@x.test/"}}, want: []string{"password"}},
 		{name: "connection member", file: "connection:\n  - {name: 'custom:x', fromat: npm, url: 'http://x.test/'}\n", want: []string{"line 2", "fromat"}},
 		{name: "s3", flags: map[string][]string{"blobs": {"s3://b/p"}}, want: []string{"blobs", "not served by this release"}},

@@ -36,6 +36,8 @@ func (c Config) problems(source func(key string) string) []error {
 	if c.URL != "" {
 		if err := checkURL(c.URL); err != nil {
 			bad("url", "%v", err)
+		} else if u, err := url.Parse(c.URL); err == nil && strings.Trim(u.Path, "/") != "" {
+			bad("url", "%q has a path; signed requests name the path that clients use, so give this server a host name of its own", c.URL)
 		}
 	}
 	if !regionPattern.MatchString(c.Region) {
