@@ -15,6 +15,7 @@ package catalog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -23,6 +24,7 @@ import (
 	"time"
 
 	"packhouse/internal/fault"
+	"packhouse/internal/seal"
 )
 
 // Options tune Open; the zero value is right for a server.
@@ -32,6 +34,15 @@ type Options struct {
 	Connections int              // SQLite: readers, default 4. PostgreSQL: all connections, default 16.
 	Poll        time.Duration    // PostgreSQL: how often other processes' changes are looked for; default 1 s
 	Slow        time.Duration    // an Update's function that takes longer is logged; default 250 ms
+
+	// Keys are the master keys that secrets are sealed with (package seal): the
+	// first seals, all of them open. Without any, a key is made for a database
+	// that has no sealed secrets yet, and given to KeepKey before it is used.
+	// Without KeepKey too, the key is one of this process, right for a test.
+	Keys []seal.Key
+	// KeepKey keeps a new master key. It may be called again with the same key.
+	KeepKey func(seal.Key) error
+	Records bool // SQLite: a file of access records alone
 }
 
 // DB is an open catalog, safe for concurrent use.
@@ -41,6 +52,7 @@ type DB struct {
 	log     *slog.Logger
 	now     func() time.Time
 	slow    time.Duration
+	ring    seal.Ring
 
 	generation  atomic.Uint64
 	mu          sync.RWMutex
@@ -57,8 +69,11 @@ type engine interface {
 }
 
 // Open connects to dsn, "sqlite:PATH" or "postgres://...", and migrates its
-// schema to the newest. Several PostgreSQL replicas may open at once. A SQLite
-// file belongs to one process at a time: caches are told only of its own writes.
+// schema to the newest, and sees to it that no secret in it is plain or sealed
+// with another than the first master key. Without the key that its secrets are
+// sealed with it is not opened; ErrOtherMasterKey is why. Several PostgreSQL
+// replicas may open at once. A SQLite file belongs to one process at a time:
+// caches are told only of its own writes.
 func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	db := &DB{
 		log: opts.Logger, now: opts.Now, slow: opts.Slow,
@@ -73,6 +88,8 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	if db.slow == 0 {
 		db.slow = 250 * time.Millisecond
 	}
+	step := newSealing(opts)
+	db.ring = step.ring
 	var err error
 	switch path, isSQLite := strings.CutPrefix(dsn, "sqlite:"); {
 	case isSQLite:
@@ -86,6 +103,9 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open the catalog: %w", err)
+	}
+	if err := db.sealSecrets(ctx, step); err != nil {
+		return nil, errors.Join(fmt.Errorf("open the catalog: %w", err), db.Close())
 	}
 	return db, nil
 }
@@ -116,7 +136,7 @@ func (db *DB) View(ctx context.Context, fn func(*Tx) error) error {
 // A ctx that ends before fn's turn came withdraws it; afterwards Update waits
 // for the outcome.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
-	return db.failed(db.engine.update(ctx, fn))
+	return db.failed(db.engine.update(ctx, witnessed(ctx, fn)))
 }
 
 // failed classifies a driver's error; errors that have a kind already and those

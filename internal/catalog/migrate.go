@@ -48,8 +48,8 @@ func loadMigrations(files fs.FS) ([]migration, error) {
 // migrate brings the schema up to the newest step, each step in a transaction
 // of its own. conn must hold whatever lock keeps other processes out. A
 // database newer than this program is refused: it may hold what the program
-// does not understand.
-func migrate(ctx context.Context, conn *sql.Conn, d *dialect, files fs.FS, begin string) error {
+// does not understand. keep chooses the steps this database has.
+func migrate(ctx context.Context, conn *sql.Conn, d *dialect, files fs.FS, begin string, keep func(migration) bool) error {
 	steps, err := loadMigrations(files)
 	if err != nil {
 		return err
@@ -66,6 +66,9 @@ func migrate(ctx context.Context, conn *sql.Conn, d *dialect, files fs.FS, begin
 		return fmt.Errorf("the database has schema %d, this program knows %d: start a newer program", done, len(steps))
 	}
 	for _, step := range steps[done:] {
+		if !keep(step) {
+			continue
+		}
 		if err := apply(ctx, conn, d, step, begin); err != nil {
 			return fmt.Errorf("migration %s: %w", step.name, err)
 		}

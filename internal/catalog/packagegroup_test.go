@@ -181,7 +181,7 @@ func TestMigrate_OldDomainsGetTheRootGroup(t *testing.T) {
 			}
 			conn, err := pool.Conn(t.Context())
 			if err == nil {
-				err = migrate(t.Context(), conn, c.dialect, files, "BEGIN")
+				err = migrate(t.Context(), conn, c.dialect, files, "BEGIN", Options{}.keeps)
 			}
 			if err == nil {
 				_, err = conn.ExecContext(t.Context(), `INSERT INTO domain (id, owner, name, status, encryption_key, created, cross_block) VALUES ('d1', '123456789012', 'old', 'Active', '', 7, 1)`)

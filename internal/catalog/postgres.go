@@ -73,7 +73,7 @@ func (e *postgresEngine) migrate(ctx context.Context) (err error) {
 	if _, err := conn.ExecContext(ctx, "SELECT pg_advisory_lock($1)", int64(migrationLock)); err != nil {
 		return err
 	}
-	err = migrate(ctx, conn, e.db.dialect, migrations, "BEGIN")
+	err = migrate(ctx, conn, e.db.dialect, migrations, "BEGIN", Options{}.keeps)
 	_, unlock := conn.ExecContext(context.WithoutCancel(ctx), "SELECT pg_advisory_unlock($1)", int64(migrationLock))
 	return errors.Join(err, unlock)
 }
@@ -84,7 +84,7 @@ func (e *postgresEngine) view(ctx context.Context, fn func(*Tx) error) error {
 		return err
 	}
 	defer func() { _ = tx.Rollback() }() // ends a snapshot as well as a commit does
-	return fn(&Tx{ctx: ctx, q: tx, dialect: e.db.dialect, now: e.db.now})
+	return fn(&Tx{ctx: ctx, q: tx, dialect: e.db.dialect, ring: e.db.ring, now: e.db.now})
 }
 
 const maxTries = 30 // of an update; the waits between them sum up to some seconds
@@ -112,7 +112,7 @@ func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) (again boo
 	}
 	defer func() { _ = sqlTx.Rollback() }() // after a commit it does nothing
 	q := &raceWatch{querier: sqlTx, lost: e.db.dialect.retry}
-	tx := &Tx{ctx: ctx, q: q, dialect: e.db.dialect, now: e.db.now}
+	tx := &Tx{ctx: ctx, q: q, dialect: e.db.dialect, ring: e.db.ring, now: e.db.now}
 	begun := time.Now()
 	err = fn(tx)
 	if took := time.Since(begun); took > e.db.slow {

@@ -61,7 +61,7 @@ func openSQLite(ctx context.Context, db *DB, path string, opts Options) (_ engin
 		return nil, errors.Join(err, e.writePool.Close())
 	}
 	if e.writer, err = openSQLiteConn(ctx, e.writePool); err == nil {
-		err = migrate(ctx, e.writer.conn, db.dialect, migrations, "BEGIN IMMEDIATE")
+		err = migrate(ctx, e.writer.conn, db.dialect, migrations, "BEGIN IMMEDIATE", opts.keeps)
 	}
 	if err != nil {
 		return nil, errors.Join(err, e.writer.close(), e.pool.Close(), e.writePool.Close())
@@ -112,7 +112,7 @@ func (e *sqliteEngine) view(ctx context.Context, fn func(*Tx) error) error {
 	if err := c.run(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	err := fn(&Tx{ctx: ctx, q: c, dialect: e.db.dialect, now: e.db.now})
+	err := fn(&Tx{ctx: ctx, q: c, dialect: e.db.dialect, ring: e.db.ring, now: e.db.now})
 	if end := c.run(ctx, "COMMIT"); end != nil {
 		return errors.Join(err, end)
 	}
