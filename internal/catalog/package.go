@@ -65,8 +65,12 @@ func (tx *Tx) PackagesIn(repositoryIDs []string, c artifact.Coordinates) ([]Pack
 }
 
 // EnsurePackage finds the package in repo or creates it with the given
-// restrictions and display name, and tells which.
+// restrictions and display name, and tells which. Invalid when repo is for
+// packages of another format: every package comes in here.
 func (tx *Tx) EnsurePackage(repo Repository, c artifact.Coordinates, displayName string, def artifact.Restrictions) (p Package, created bool, err error) {
+	if err := repo.Holds(c.Format); err != nil {
+		return Package{}, false, err
+	}
 	p, err = tx.Package(repo.ID, c)
 	if !fault.Is(err, fault.NotFound) {
 		return p, false, err

@@ -16,9 +16,17 @@ type Repository struct {
 	Administrator string // account
 	Description   string
 	Created       time.Time
-	Format        artifact.Format // empty: all formats
+	Format        artifact.Format // the only one it is for, once and for all; empty: all formats
 	Upstreams     []string        // repository IDs in priority order
 	Connections   []string        // external connection names
+}
+
+// Holds gives nil when the repository is for packages of f, else Invalid.
+func (r Repository) Holds(f artifact.Format) error {
+	if r.Format == "" || r.Format == f {
+		return nil
+	}
+	return fault.Field("format", "repository %s is for %s packages only, not for %s", r.Name, r.Format, f)
 }
 
 func repositoryMissing(name string) error {

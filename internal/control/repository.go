@@ -1,6 +1,7 @@
 package control
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -18,8 +19,14 @@ func onNewRepository(a *API, c *restjson.Call, action string, in any) []restjson
 	input := in.(*api.CreateRepositoryInput)
 	needs := a.withTags(onRepository(a, c, action, in), input.Tags)
 	id := targetOf(c, in).id
-	for _, u := range input.Upstreams {
-		id.Name = u.RepositoryName
+	names := upstreamNames(input.Upstreams)
+	for _, u := range input.UpstreamRepositories {
+		if !slices.Contains(names, u.RepositoryName) {
+			names = append(names, u.RepositoryName)
+		}
+	}
+	for _, name := range names {
+		id.Name = name
 		needs = append(needs, restjson.Need{Action: associateAction, Resource: a.repositoryARN(id)})
 	}
 	return needs
@@ -30,8 +37,8 @@ const associateAction = Service + ":AssociateWithDownstreamRepository"
 
 func (a *API) createRepository(ctx context.Context, c *restjson.Call, in *api.CreateRepositoryInput) (*api.CreateRepositoryOutput, error) {
 	id := targetOf(c, in).id
-	names := upstreamNames(in.Upstreams)
-	if err := a.checkUpstreams(id.Name, names); err != nil {
+	names, err := a.upstreamsOf(id, in.Upstreams, in.UpstreamRepositories)
+	if err != nil {
 		return nil, err
 	}
 	tags, err := a.newTags(in.Tags)
@@ -49,13 +56,13 @@ func (a *API) createRepository(ctx context.Context, c *restjson.Call, in *api.Cr
 		if err != nil {
 			return err
 		}
-		upstreams, err := idsOf(all, names)
-		if err != nil {
+		r := catalog.Repository{
+			DomainID: d.ID, Name: id.Name, Administrator: callerOf(c).Account(), Description: in.Description, Format: artifact.Format(in.Format),
+		}
+		if r.Upstreams, err = idsOf(all, r, names); err != nil {
 			return err
 		}
-		r, err := tx.InsertRepository(catalog.Repository{
-			DomainID: d.ID, Name: id.Name, Administrator: callerOf(c).Account(), Description: in.Description, Upstreams: upstreams,
-		})
+		r, err = tx.InsertRepository(r)
 		if err != nil {
 			return err
 		}
@@ -72,6 +79,30 @@ func (a *API) createRepository(ctx context.Context, c *restjson.Call, in *api.Cr
 		return nil, err
 	}
 	return &api.CreateRepositoryOutput{Repository: out}, nil
+}
+
+// upstreamsOf reads the two ways to write upstreams and checks what could not
+// be right in any domain. nil: the input says nothing of upstreams.
+func (a *API) upstreamsOf(id artifact.RepositoryID, plain []api.UpstreamRepository, owned []api.OwnedUpstreamRepository) ([]string, error) {
+	var names []string
+	if plain != nil {
+		names = upstreamNames(plain)
+	}
+	if owned != nil {
+		second := make([]string, len(owned))
+		for i, u := range owned {
+			second[i] = u.RepositoryName
+			if u.Domain != "" && u.Domain != id.Domain || u.DomainOwner != "" && u.DomainOwner != id.Owner {
+				return nil, fault.Field("upstreamRepositories", "%s: upstreams must be in the domain of the repository, %s of account %s, not in %s of account %s",
+					u.RepositoryName, id.Domain, id.Owner, cmp.Or(u.Domain, id.Domain), cmp.Or(u.DomainOwner, id.Owner))
+			}
+		}
+		if plain != nil && !slices.Equal(names, second) {
+			return nil, fault.Field("upstreamRepositories", "differs from upstreams; give one of the two")
+		}
+		names = second
+	}
+	return names, a.checkUpstreams(id.Name, names)
 }
 
 func upstreamNames(upstreams []api.UpstreamRepository) []string {
@@ -98,13 +129,17 @@ func (a *API) checkUpstreams(repository string, names []string) error {
 	return nil
 }
 
-// idsOf finds repositories by name among all of a domain.
-func idsOf(all []catalog.Repository, names []string) ([]string, error) {
+// idsOf finds the upstreams of r by name among all repositories of its domain.
+// One of a single format may be upstream of the same format, or of all.
+func idsOf(all []catalog.Repository, r catalog.Repository, names []string) ([]string, error) {
 	ids := make([]string, len(names))
 	for i, name := range names {
 		at := slices.IndexFunc(all, func(r catalog.Repository) bool { return r.Name == name })
 		if at < 0 {
 			return nil, fault.About(fault.NotFound, "repository", name, "upstream repository not found: "+name)
+		}
+		if up := all[at]; r.Format != "" && up.Holds(r.Format) != nil {
+			return nil, fault.Field("upstreams", "%s is for %s packages only, and %s for %s", up.Name, up.Format, r.Name, r.Format)
 		}
 		ids[i] = all[at].ID
 	}
@@ -152,8 +187,8 @@ func (a *API) describeRepository(ctx context.Context, c *restjson.Call, in *api.
 // updateRepository leaves alone what the input leaves out (operation 48).
 func (a *API) updateRepository(ctx context.Context, c *restjson.Call, in *api.UpdateRepositoryInput) (*api.UpdateRepositoryOutput, error) {
 	id := targetOf(c, in).id
-	names := upstreamNames(in.Upstreams)
-	if err := a.checkUpstreams(id.Name, names); err != nil {
+	names, err := a.upstreamsOf(id, in.Upstreams, in.UpstreamRepositories)
+	if err != nil {
 		return nil, err
 	}
 	permitted, err := a.permitUpstreams(ctx, c, id, names)
@@ -171,7 +206,7 @@ func (a *API) updateRepository(ctx context.Context, c *restjson.Call, in *api.Up
 				return err
 			}
 		}
-		if in.Upstreams != nil {
+		if names != nil {
 			if err := setUpstreams(tx, r, names, permitted); err != nil {
 				return err
 			}
@@ -226,7 +261,7 @@ func setUpstreams(tx *catalog.Tx, r catalog.Repository, names, present []string)
 	if err != nil {
 		return err
 	}
-	ids, err := idsOf(all, names)
+	ids, err := idsOf(all, r, names)
 	if err != nil {
 		return err
 	}
@@ -345,6 +380,9 @@ func (a *API) associateExternalConnection(ctx context.Context, c *restjson.Call,
 		return nil, err
 	}
 	out, err := a.changeRepository(ctx, id, func(tx *catalog.Tx, r catalog.Repository) error {
+		if r.Holds(connection.Format) != nil {
+			return fault.Field("externalConnection", "%s brings %s packages, and the repository %s is for %s only", connection.Name, connection.Format, r.Name, r.Format)
+		}
 		for _, name := range r.Connections {
 			present, err := a.opt.Registry.Connection(name)
 			if name == in.ExternalConnection || !a.opt.Limits.ConnectionPerFormat || err == nil && present.Format == connection.Format {
@@ -404,7 +442,7 @@ func findRepository(tx *catalog.Tx, id artifact.RepositoryID) (catalog.Repositor
 func (a *API) repositorySummary(id artifact.RepositoryID, r catalog.Repository) api.RepositorySummary {
 	return api.RepositorySummary{
 		Name: r.Name, AdministratorAccount: r.Administrator, DomainName: id.Domain, DomainOwner: id.Owner,
-		Arn: a.repositoryARN(id), Description: r.Description, CreatedTime: restjson.At(r.Created),
+		Arn: a.repositoryARN(id), Description: r.Description, CreatedTime: restjson.At(r.Created), Format: string(r.Format),
 	}
 }
 
@@ -413,16 +451,18 @@ func (a *API) repository(tx *catalog.Tx, id artifact.RepositoryID, r catalog.Rep
 	s := a.repositorySummary(id, r)
 	out := &api.RepositoryDescription{
 		Name: s.Name, AdministratorAccount: s.AdministratorAccount, DomainName: s.DomainName, DomainOwner: s.DomainOwner,
-		Arn: s.Arn, Description: s.Description, CreatedTime: s.CreatedTime,
+		Arn: s.Arn, Description: s.Description, CreatedTime: s.CreatedTime, Format: s.Format,
 		Upstreams: []api.UpstreamRepositoryInfo{}, ExternalConnections: []api.RepositoryExternalConnectionInfo{},
 	}
 	upstreams, err := tx.RepositoriesByID(r.Upstreams...)
 	if err != nil {
 		return nil, err
 	}
-	for _, id := range r.Upstreams {
-		if i := slices.IndexFunc(upstreams, func(u catalog.Repository) bool { return u.ID == id }); i >= 0 {
-			out.Upstreams = append(out.Upstreams, api.UpstreamRepositoryInfo{RepositoryName: upstreams[i].Name})
+	for _, upstreamID := range r.Upstreams {
+		if i := slices.IndexFunc(upstreams, func(u catalog.Repository) bool { return u.ID == upstreamID }); i >= 0 {
+			name := upstreams[i].Name
+			out.Upstreams = append(out.Upstreams, api.UpstreamRepositoryInfo{RepositoryName: name})
+			out.UpstreamRepositories = append(out.UpstreamRepositories, api.OwnedUpstreamRepository{RepositoryName: name, Domain: id.Domain, DomainOwner: id.Owner})
 		}
 	}
 	for _, name := range r.Connections {

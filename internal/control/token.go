@@ -51,7 +51,10 @@ func (a *API) getAuthorizationToken(ctx context.Context, c *restjson.Call, in *a
 func (a *API) getRepositoryEndpoint(ctx context.Context, c *restjson.Call, in *api.GetRepositoryEndpointInput) (*api.GetRepositoryEndpointOutput, error) {
 	id := targetOf(c, in).id
 	err := a.opt.DB.View(ctx, func(tx *catalog.Tx) error {
-		_, err := findRepository(tx, id)
+		r, err := findRepository(tx, id)
+		if err == nil {
+			err = r.Holds(artifact.Format(in.Format))
+		}
 		return err
 	})
 	if err != nil {

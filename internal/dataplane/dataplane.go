@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"packhouse/internal/artifact"
+	"packhouse/internal/audit"
 	"packhouse/internal/fault"
 	"packhouse/internal/format"
 	"packhouse/internal/identity"
@@ -29,6 +30,7 @@ type Options struct {
 	Authenticate func(*http.Request) (identity.Caller, error)
 	URL          string // what clients reach the server as, without trailing slash; empty: from the request's Host
 	Logger       *slog.Logger
+	Audit        *audit.Trail // keeps the records of changes; nil: nobody does
 	// Scheme tells how the client reached the server; needed where URL is empty.
 	Scheme func(*http.Request) string
 }
@@ -113,6 +115,7 @@ type exchange interface {
 	Describe(format, operation, repository, principal string)
 	Failed(kind string)
 	RequestID() string
+	Entry() *audit.Entry
 }
 
 // ServeHTTP implements http.Handler.
@@ -130,10 +133,18 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	req := format.Request{Request: r, Path: p.rest, Base: h.base(r, p, virtual)}
-	caller, err := h.serve(w, &req, f, p)
 	x, _ := w.(exchange)
+	caller, witness, err := h.serve(w, &req, f, p)
 	if x != nil {
 		x.Describe(p.format, req.Operation, p.id.Name, caller.ARN())
+		e := x.Entry()
+		record(e, r.Method, p, caller)
+		if req.Repo != nil {
+			e.Administrator = req.Repo.Administrator()
+			did(e, req.Repo.Deed())
+		}
+		e.Witnessed = witness.Kept()
+		e.Failed(err)
 	}
 	if err == nil {
 		return
@@ -148,16 +159,20 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	f.WriteError(w, &req, err)
 }
 
-func (h *Handler) serve(w http.ResponseWriter, req *format.Request, f format.Format, p place) (identity.Caller, error) {
+func (h *Handler) serve(w http.ResponseWriter, req *format.Request, f format.Format, p place) (identity.Caller, *audit.Witness, error) {
 	caller, err := h.opt.Authenticate(req.Request)
 	if err != nil {
-		return caller, err
+		return caller, nil, err
 	}
 	ctx := req.Context()
 	if req.Repo, err = h.opt.Registry.Open(ctx, caller, p.id); err != nil {
-		return caller, err
+		return caller, nil, err
 	}
-	return caller, f.Serve(w, req)
+	if err := req.Repo.Holds(ctx, f.Name()); err != nil {
+		return caller, nil, err
+	}
+	witness := h.witness(w, req, caller, p)
+	return caller, witness, f.Serve(w, req)
 }
 
 // base is the repository's endpoint as the client of this request reaches it.

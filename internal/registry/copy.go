@@ -203,6 +203,9 @@ func (c *copying) open(w whereabouts) error {
 	if c.destination, err = within(c.tx, c.request.Destination); err != nil {
 		return err
 	}
+	if err := c.destination.repo.Holds(c.request.Coordinates.Format); err != nil {
+		return err
+	}
 	c.packages, c.tags = map[string]catalog.Package{}, w.tags
 	c.display = displayName(c.request.Coordinates)
 	if c.existing, err = c.tx.Package(c.destination.repo.ID, c.request.Coordinates); err != nil && !fault.Is(err, fault.NotFound) {

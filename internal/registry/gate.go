@@ -1,6 +1,7 @@
 package registry
 
 import (
+	"context"
 	"fmt"
 
 	"packhouse/internal/artifact"
@@ -42,8 +43,27 @@ func (v *sight) mayConnect(n *node) bool {
 	return v.packages[n].Restrictions.Upstream != artifact.Block && v.member.Permits(artifact.ByExternalUpstream, n.id.Name)
 }
 
-// accepts tells whether the package's group lets versions be published to n.
+// Holds gives nil when the repository is for packages of f, else NotFound, as
+// package endpoints answer: there can be none. Callers who may not read it hear
+// that instead.
+func (r *Repo) Holds(ctx context.Context, f artifact.Format) error {
+	err := r.node.repo.Holds(f)
+	if err == nil {
+		return nil
+	}
+	if err := r.MayRead(ctx); err != nil {
+		return err
+	}
+	return fault.About(fault.NotFound, "repository", r.node.id.Name,
+		"repository %s is for %s packages only: it has no address for %s", r.node.id.Name, r.node.repo.Format, f)
+}
+
+// accepts tells whether the format of n and the package's group let versions be
+// published to n.
 func (n *node) accepts(c artifact.Coordinates) error {
+	if err := n.repo.Holds(c.Format); err != nil {
+		return err
+	}
 	m := n.graph.groups.Of(c)
 	switch {
 	case m.Permits(artifact.ByPublishing, n.id.Name):

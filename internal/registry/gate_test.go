@@ -7,6 +7,7 @@ import (
 	"packhouse/internal/artifact"
 	"packhouse/internal/catalog"
 	"packhouse/internal/fault"
+	"packhouse/internal/identity"
 )
 
 // group makes the package group of a pattern say what rules say: a way, "=" and
@@ -239,4 +240,45 @@ func TestGroup_DocumentsFollow(t *testing.T) {
 	if _, err := h.document("express"); err != nil {
 		t.Errorf("allowed again: %v", err)
 	}
+}
+
+func TestRepositoryFormat_KeepsOthersOut(t *testing.T) {
+	h := newHouse(t, nil)
+	h.update(func(tx *catalog.Tx) (err error) {
+		for name, f := range map[string]artifact.Format{"py": artifact.PyPI, "js": artifact.NPM} {
+			h.repos[name], err = tx.InsertRepository(catalog.Repository{DomainID: h.domain.ID, Name: name, Administrator: owner, Format: f})
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := h.publish("py", "thing", "1.0.0", "x"); !fault.Is(err, fault.Invalid) || !strings.Contains(fault.Message(err), "for pypi packages only") {
+		t.Errorf("publish: %v", err)
+	}
+	h.mustPublish("js", "thing", "1.0.0", "x")
+	h.mustFetch("js", "thing", "1.0.0", "x")
+	if err := h.open("py").Holds(t.Context(), artifact.NPM); !fault.Is(err, fault.NotFound) || !strings.Contains(fault.Message(err), "for pypi packages only") {
+		t.Errorf("an address of another format: %v", err)
+	}
+	if err := h.open("js").Holds(t.Context(), artifact.NPM); err != nil {
+		t.Errorf("its own format: %v", err)
+	}
+	h.repo("all")
+	if err := h.open("all").Holds(t.Context(), artifact.Maven); err != nil {
+		t.Errorf("any format: %v", err)
+	}
+	// Whoever may not read the repository is told nothing of its format.
+	stranger := *h.open("py")
+	stranger.caller = identity.NewCaller(nil, identity.Facts{})
+	if err := stranger.Holds(t.Context(), artifact.NPM); !fault.Is(err, fault.Unauthenticated) {
+		t.Errorf("without credentials: %v", err)
+	}
+	// Nor does a row of another format come in by any other way.
+	h.update(func(tx *catalog.Tx) error {
+		if _, _, err := tx.EnsurePackage(h.repos["py"], coords("thing"), "thing", artifact.DefaultRestrictions(false)); !fault.Is(err, fault.Invalid) {
+			t.Errorf("a package row: %v", err)
+		}
+		return nil
+	})
 }

@@ -4,7 +4,9 @@ import (
 	"packhouse/internal/restjson"
 )
 
-// CreateRepositoryInput is what CreateRepository takes.
+// CreateRepositoryInput is what CreateRepository takes. Format and
+// UpstreamRepositories are ours: the one format the repository is for, and
+// another way to write Upstreams.
 type CreateRepositoryInput struct {
 	Domain      string               `query:"domain" required:"true" validate:"DomainName"`
 	DomainOwner string               `query:"domain-owner" validate:"AccountId"`
@@ -12,6 +14,9 @@ type CreateRepositoryInput struct {
 	Description string               `json:"description" validate:"Description"`
 	Upstreams   []UpstreamRepository `json:"upstreams"`
 	Tags        []Tag                `json:"tags" validate:"TagList"`
+
+	Format               string                    `json:"format" validate:"PackageFormat"`
+	UpstreamRepositories []OwnedUpstreamRepository `json:"upstreamRepositories"`
 }
 
 // CreateRepositoryOutput is what CreateRepository gives.
@@ -38,6 +43,8 @@ type UpdateRepositoryInput struct {
 	Repository  string               `query:"repository" required:"true" validate:"RepositoryName"`
 	Description *string              `json:"description" validate:"Description"`
 	Upstreams   []UpstreamRepository `json:"upstreams"`
+
+	UpstreamRepositories []OwnedUpstreamRepository `json:"upstreamRepositories"`
 }
 
 // UpdateRepositoryOutput is what UpdateRepository gives.
@@ -117,6 +124,14 @@ type UpstreamRepository struct {
 	RepositoryName string `json:"repositoryName" required:"true" validate:"RepositoryName"`
 }
 
+// OwnedUpstreamRepository is an UpstreamRepository that says which domain it is
+// in. In inputs both members may be left out.
+type OwnedUpstreamRepository struct {
+	RepositoryName string `json:"repositoryName" required:"true" validate:"RepositoryName"`
+	Domain         string `json:"domain" validate:"DomainName"`
+	DomainOwner    string `json:"domainOwner" validate:"AccountId"`
+}
+
 // RepositoryDescription is a repository in full; the upstreams are in order of priority.
 type RepositoryDescription struct {
 	Name                 string                             `json:"name,omitempty"`
@@ -128,6 +143,9 @@ type RepositoryDescription struct {
 	Upstreams            []UpstreamRepositoryInfo           `json:"upstreams"`
 	ExternalConnections  []RepositoryExternalConnectionInfo `json:"externalConnections"`
 	CreatedTime          *restjson.Time                     `json:"createdTime,omitzero"`
+
+	Format               string                    `json:"format,omitempty"`
+	UpstreamRepositories []OwnedUpstreamRepository `json:"upstreamRepositories,omitempty"`
 }
 
 // RepositorySummary is a row of the repository listings.
@@ -139,6 +157,8 @@ type RepositorySummary struct {
 	Arn                  string         `json:"arn,omitempty"`
 	Description          string         `json:"description,omitempty"`
 	CreatedTime          *restjson.Time `json:"createdTime,omitzero"`
+
+	Format string `json:"format,omitempty"`
 }
 
 // UpstreamRepositoryInfo names an upstream repository.
