@@ -11,8 +11,8 @@ import (
 // the command line: their names, routes and fields. They must not be run.
 func Table() []restjson.Row { return (&API{opt: Options{Region: "us-east-1"}}).Rows() }
 
-// Rows is the table of operations, in the order of the service model: name,
-// route, what it needs permission for, what it does, help.
+// Rows is the table of operations, in the order of the service model and then
+// those of ours: name, route, what it needs permission for, what it does, help.
 func (a *API) Rows() []restjson.Row {
 	const (
 		get, put   = http.MethodGet, http.MethodPut
@@ -66,6 +66,10 @@ func (a *API) Rows() []restjson.Row {
 		row(a, "UpdatePackageGroupOriginConfiguration", put, "/v1/package-group-origin-configuration", onGroup, a.updatePackageGroupOriginConfiguration, "say how versions of the packages of a group may come in"),
 		row(a, "UpdatePackageVersionsStatus", post, "/v1/package/versions/update_status", onPackage, a.updatePackageVersionsStatus, "publish, unlist or archive versions"),
 		row(a, "UpdateRepository", put, "/v1/repository", onRepository, a.updateRepository, "change the description or upstreams of a repository"),
+
+		// What CodeArtifact has not.
+		row(a, "CreateAccount", post, "/v1/account", onOrganization, a.createAccount, "make an account with an administrator, whose secret is shown this once"),
+		row(a, "ListAccounts", post, "/v1/accounts", onOrganization, a.listAccounts, "list the accounts of this server"),
 	}
 }
 

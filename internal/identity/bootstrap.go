@@ -22,42 +22,61 @@ type NewKey struct {
 	Secret   catalog.Secret
 }
 
-// adminUser is the name of the first user.
-const adminUser = "admin"
+// AdminUser is the name of the first user of an account, unless it is given
+// another.
+const AdminUser = "admin"
 
 // Bootstrap makes the account, its user "admin" with AdministratorAccess and
 // an access key, and returns the key; nil when the account exists. Of several
 // replicas that start at once one gets the key.
 func (s *Service) Bootstrap(ctx context.Context, account string) (*NewKey, error) {
 	var key *NewKey
-	row := newAccessKey(account, adminUser)
+	row := newAccessKey(account, AdminUser)
 	err := s.db.Update(ctx, func(tx *catalog.Tx) error {
 		key = nil
 		created, err := tx.EnsureAccount(account)
 		if err != nil || !created {
 			return err
 		}
-		user := catalog.User{Account: account, Name: adminUser, Path: "/", ID: NewID(UserID), Created: tx.Now()}
-		if err := tx.InsertUser(user); err != nil {
+		if err := s.equip(tx, &row); err != nil {
 			return err
 		}
-		err = tx.PutIdentityPolicy(catalog.IdentityPolicy{
-			Account: account, PrincipalKind: catalog.PrincipalUser, PrincipalName: adminUser,
-			ManagedARN: arn.Policy("aws", "", policy.AdministratorAccess).String(),
-		})
-		if err != nil {
-			return err
-		}
-		if err := s.insertKey(tx, &row); err != nil {
-			return err
-		}
-		key = &NewKey{Account: account, UserName: adminUser, ID: row.ID, Secret: row.Secret}
+		key = &NewKey{Account: account, UserName: AdminUser, ID: row.ID, Secret: row.Secret}
 		return s.keep(*key)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("make the account %s: %w", account, err)
 	}
 	return key, nil
+}
+
+// CreateAccount makes an account with an administrator of that name and gives
+// the administrator's key. Conflict when the account exists. Whether the caller
+// may is checked before.
+func (s *Service) CreateAccount(tx *catalog.Tx, a catalog.Account, user string) (catalog.Account, catalog.AccessKey, error) {
+	made, err := tx.InsertAccount(a)
+	if err != nil {
+		return catalog.Account{}, catalog.AccessKey{}, err
+	}
+	row := newAccessKey(a.ID, user)
+	return made, row, s.equip(tx, &row)
+}
+
+// equip gives a new account its first user, who may do everything in it, and
+// the user's key.
+func (s *Service) equip(tx *catalog.Tx, row *catalog.AccessKey) error {
+	user := catalog.User{Account: row.Account, Name: row.UserName, Path: "/", ID: NewID(UserID), Created: tx.Now()}
+	if err := tx.InsertUser(user); err != nil {
+		return err
+	}
+	err := tx.PutIdentityPolicy(catalog.IdentityPolicy{
+		Account: row.Account, PrincipalKind: catalog.PrincipalUser, PrincipalName: row.UserName,
+		ManagedARN: arn.Policy("aws", "", policy.AdministratorAccess).String(),
+	})
+	if err != nil {
+		return err
+	}
+	return s.insertKey(tx, row)
 }
 
 // WriteCredentials writes key as the default profile of an AWS credentials

@@ -38,9 +38,20 @@ func Shapes() restjson.Shapes {
 		"TagKey":                 s{Min: 1, Max: 128, Pattern: `\P{C}+`},
 		"TagValue":               s{Max: 256, Pattern: `\P{C}*`},
 
+		"AccountName": s{Min: 1, Max: 50, Pattern: `[\P{C}]+`},
+		"UserName":    s{Min: 1, Max: 64, Pattern: `[\w+=,.@-]+`},
+
 		"PackageGroupContactInfo":   s{Max: 1000, Pattern: `\P{C}*`},
 		"PackageGroupPattern":       s{Min: 2, Max: 520, Pattern: `[^\p{C}\p{Z}\s]+`},
 		"PackageGroupPatternPrefix": s{Max: 520, Pattern: `\P{C}*`},
+
+		"ActionName":      s{Min: 3, Max: 128, Pattern: `[A-Za-z0-9-]+:[A-Za-z0-9]+`},
+		"ContextMap":      s{Max: 100, Key: "ContextKey", Member: "ContextValues"},
+		"ContextKey":      s{Min: 3, Max: 256, Pattern: `\S+`},
+		"ContextValues":   s{Max: 100},
+		"PrincipalName":   s{Min: 1, Max: 1011, Pattern: `[\w+=,.@:/-]+`},
+		"SessionPolicies": s{Max: 12, Member: "SessionPolicy"},
+		"SessionPolicy":   s{Min: 1, Max: 131072},
 
 		"AuthorizationTokenDurationSeconds": s{Min: 0, Max: 43200},
 		"MaxResults":                        s{Min: 1, Max: 1000},

@@ -1,0 +1,5 @@
+-- What an account is called, for people; empty: nothing. The format of a
+-- repository has had its column from the first.
+
+ALTER TABLE account ADD COLUMN name TEXT NOT NULL DEFAULT '';
+CREATE INDEX account_created ON account (created);
