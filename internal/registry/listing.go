@@ -226,7 +226,8 @@ func (m *merger) rows(ctx context.Context) ([]Listed, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read stored versions: %w", err)
 	}
-	return slices.DeleteFunc(kept, func(l Listed) bool { return l.Manifest == nil }), nil
+	// A version has a manifest or assets, else it has been deleted meanwhile.
+	return slices.DeleteFunc(kept, func(l Listed) bool { return l.Manifest == nil && len(l.Assets) == 0 }), nil
 }
 
 // agrees tells whether a remote's claims fit the assets stored here.

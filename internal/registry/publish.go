@@ -1,7 +1,9 @@
 package registry
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"slices"
 	"time"
@@ -49,24 +51,62 @@ func publishable(p catalog.Package, n *node) error {
 }
 
 // Stage stores the bytes of an asset to be published. They are durable on
-// return and swept away later unless Publish refers to them.
+// return and swept away later unless Publish refers to them. Invalid when the
+// name is none for an asset, or content ends in an error without a kind: it is
+// the client's.
 func (r *Repo) Stage(ctx context.Context, c artifact.Coordinates, name string, content io.Reader) (Staged, error) {
 	if err := r.MayPublish(ctx, c); err != nil {
 		return Staged{}, err
 	}
-	info, err := r.service.blobs.Put(ctx, r.node.graph.domain.ID, content)
+	if err := artifact.CheckAssetName(name); err != nil {
+		return Staged{}, err
+	}
+	info, err := r.service.blobs.Put(ctx, r.node.graph.domain.ID, upload{content})
 	if err != nil {
+		if ctx.Err() != nil && fault.Is(err, fault.Internal) {
+			err = brokenOff(err)
+		}
 		return Staged{}, err
 	}
 	return Staged{artifact.Asset{Name: name, Size: info.Size, Digests: info.Digests}}, nil
 }
 
-// Publish makes a version with its assets visible, in one transaction that is
-// durable on return. Conflict, with nothing changed, when the version is here
-// in any status, or visible through upstreams that the package may come from
-// (section 7.6).
+// upload classifies what goes wrong with reading what a client sends.
+type upload struct{ r io.Reader }
+
+func (u upload) Read(p []byte) (int, error) {
+	n, err := u.r.Read(p)
+	if err == nil || err == io.EOF { //nolint:errorlint // a reader returns it bare
+		return n, err
+	}
+	if _, ok := errors.AsType[*fault.Error](err); !ok {
+		err = brokenOff(err)
+	}
+	return n, err
+}
+
+func brokenOff(err error) error {
+	return fault.Wrap(fault.Invalid, err, "the upload ended early or cannot be read")
+}
+
+// Publish makes a version with its assets visible, or adds assets to one that
+// is there, in one transaction that is durable on return.
+//
+// Where the format's versions grow (Traits), a version of this repository takes
+// further assets as long as its status lets it; assets it has with the same
+// content are passed over, and a publication that does not leave it Unfinished
+// makes an Unfinished one Published. With nothing to change the version is
+// returned as it is.
+//
+// Conflict, with nothing changed, when the version is here and takes no more,
+// when it has another asset of one of the names, or when it is visible through
+// upstreams that the package may come from (section 7.6). Quota when the
+// version would have too many assets.
 func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publication) (artifact.Version, error) {
 	if err := r.MayPublish(ctx, c); err != nil {
+		return artifact.Version{}, err
+	}
+	if err := artifact.CheckName("packageVersion", p.Version); err != nil {
 		return artifact.Version{}, err
 	}
 	s := r.service
@@ -80,25 +120,14 @@ func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publicatio
 	if err := r.mustBeNew(ctx, c, p.Version); err != nil {
 		return artifact.Version{}, err
 	}
-	assets := make([]artifact.Asset, len(p.Assets))
-	for i, a := range p.Assets {
-		assets[i] = a.Asset
-	}
-	v := artifact.Version{
-		Number: p.Version, Status: p.Status, Manifest: p.Manifest, Published: p.Published,
-		Revision: artifact.Revise(p.Manifest, assets),
-		Origin:   artifact.Origin{Type: artifact.Internal, Repository: r.node.id.Name},
-	}
-	if v.Status == "" {
-		v.Status = artifact.Published
-	}
-	if v.Published.IsZero() {
-		v.Published = s.opt.Now().UTC().Truncate(time.Microsecond)
+	if p.Status == "" {
+		p.Status = artifact.Published
 	}
 	display := p.DisplayName
 	if display == "" {
 		display = displayName(c)
 	}
+	var v artifact.Version
 	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
 		repos, err := tx.RepositoriesByID(r.node.repo.ID)
 		if err != nil {
@@ -114,26 +143,143 @@ func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publicatio
 		if err := publishable(row, r.node); err != nil { // it may have changed since
 			return err
 		}
-		stored, err := tx.InsertVersion(row, v)
+		v, err = s.create(ctx, tx, r.node, row, p)
 		if fault.Is(err, fault.Conflict) {
-			return exists(c, p.Version)
+			v, err = s.grow(ctx, tx, r.node, row, p)
 		}
 		if err != nil {
 			return err
-		}
-		for _, a := range assets {
-			if err := s.refer(ctx, tx, row, stored.ID, a); err != nil {
-				return err
-			}
 		}
 		for _, t := range p.Tags {
 			if err := tx.SetDistTag(row, t, p.Version); err != nil {
 				return err
 			}
 		}
-		return tx.Emit(eventOf(r.node, c, v, artifact.Event{Operation: "Created", AssetsAdded: len(assets), Metadata: true, StatusChanged: true}))
+		return nil
 	})
-	return v, err
+	if err != nil {
+		return artifact.Version{}, err
+	}
+	return v, nil
+}
+
+// create adds a version with its assets; Conflict, with nothing done, when it
+// is there.
+func (s *Service) create(ctx context.Context, tx *catalog.Tx, n *node, row catalog.Package, p Publication) (artifact.Version, error) {
+	assets := make([]artifact.Asset, len(p.Assets))
+	for i, a := range p.Assets {
+		assets[i] = a.Asset
+	}
+	v := artifact.Version{
+		Number: p.Version, Status: p.Status, Manifest: p.Manifest, Published: p.Published,
+		Revision: artifact.Revise(p.Manifest, assets),
+		Origin:   artifact.Origin{Type: artifact.Internal, Repository: n.id.Name},
+	}
+	if v.Published.IsZero() {
+		v.Published = s.opt.Now().UTC().Truncate(time.Microsecond)
+	}
+	stored, err := tx.InsertVersion(row, v)
+	if err != nil {
+		return v, err
+	}
+	if err := s.mayHold(v, len(assets)); err != nil {
+		return v, err
+	}
+	for _, a := range assets {
+		if err := s.refer(ctx, tx, row, stored.ID, a); err != nil {
+			return v, doubled(err)
+		}
+	}
+	return v, tx.Emit(eventOf(n, row.Coordinates, v, artifact.Event{Operation: "Created", AssetsAdded: len(assets), Metadata: true, StatusChanged: true}))
+}
+
+// doubled keeps a publication that has two assets of one name from passing for
+// one of a version that is there.
+func doubled(err error) error {
+	if fault.Is(err, fault.Conflict) {
+		return fault.Wrap(fault.Invalid, err, "two assets have the same name")
+	}
+	return err
+}
+
+// grow adds to a version what it lacks of a publication.
+func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog.Package, p Publication) (artifact.Version, error) {
+	growth := s.traits(row.Coordinates.Format).Growth
+	held, err := tx.Version(row.ID, p.Version)
+	if err != nil {
+		return held.Version, err
+	}
+	switch {
+	case growth == GrowsNever || held.Origin.Type == artifact.External: // what comes from outside is not mixed with what is published
+		return held.Version, exists(row.Coordinates, p.Version)
+	case held.Status == artifact.Archived || held.Status == artifact.Disposed:
+		return held.Version, fault.About(fault.Conflict, "package-version", p.Version,
+			"version %s of %s already exists and is %s; delete it to publish it again", p.Version, row.Coordinates, held.Status)
+	}
+	rows, err := tx.Assets(held.ID, "", 0)
+	if err != nil {
+		return held.Version, err
+	}
+	have := plainAssets(rows)
+	lacking, err := lacks(have, p)
+	if err != nil {
+		return held.Version, err
+	}
+	e := artifact.Event{
+		Operation: "Updated", AssetsAdded: len(lacking),
+		Metadata:      p.Manifest != nil && !bytes.Equal(p.Manifest, held.Manifest),
+		StatusChanged: held.Status == artifact.Unfinished && p.Status != artifact.Unfinished,
+	}
+	if (len(lacking) > 0 || e.Metadata) && !growth.takes(held.Status) {
+		return held.Version, fault.About(fault.Conflict, "package-version", p.Version,
+			"version %s of %s is %s and takes no further assets; publish another version, or delete this one first", p.Version, row.Coordinates, held.Status)
+	}
+	if len(lacking) == 0 && !e.Metadata && !e.StatusChanged {
+		return held.Version, nil
+	}
+	if e.Metadata {
+		held.Manifest = p.Manifest
+	}
+	if e.StatusChanged {
+		held.Status = p.Status
+	}
+	have = append(have, lacking...)
+	if err := s.mayHold(held.Version, len(have)); err != nil {
+		return held.Version, err
+	}
+	for _, a := range lacking {
+		if err := s.refer(ctx, tx, row, held.ID, a); err != nil {
+			return held.Version, doubled(err)
+		}
+	}
+	held.Revision = artifact.Revise(held.Manifest, have)
+	if err := tx.UpdateVersion(row, held); err != nil {
+		return held.Version, err
+	}
+	return held.Version, tx.Emit(eventOf(n, row.Coordinates, held.Version, e))
+}
+
+// lacks gives the assets of a publication that are not there; Conflict when
+// another content has the name of one.
+func lacks(have []artifact.Asset, p Publication) (lacking []artifact.Asset, err error) {
+	for _, a := range p.Assets {
+		at := slices.IndexFunc(have, func(h artifact.Asset) bool { return h.Name == a.Name })
+		switch {
+		case at < 0:
+			lacking = append(lacking, a.Asset)
+		case have[at].Digests.Hex(digest.SHA256) != a.Digests.Hex(digest.SHA256):
+			return nil, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content", p.Version, a.Name)
+		}
+	}
+	return lacking, nil
+}
+
+// mayHold refuses a version with too many assets (section 1.1).
+func (s *Service) mayHold(v artifact.Version, assets int) error {
+	if assets > s.opt.MaxAssets {
+		return fault.About(fault.Quota, "package-version", v.Number, "version %s would have %d assets, %d is the most", v.Number, assets, s.opt.MaxAssets)
+	}
+	return nil
 }
 
 // refer adds an asset row and makes sure that its bytes are still there: the
@@ -153,7 +299,8 @@ func exists(c artifact.Coordinates, version string) error {
 	return fault.About(fault.Conflict, "package-version", version, "version %s of %s already exists", version, c)
 }
 
-// mustBeNew refuses a version that is visible from here already.
+// mustBeNew refuses a version that is visible from here already, unless it is
+// here and may grow: what that takes is for the transaction to say.
 func (r *Repo) mustBeNew(ctx context.Context, c artifact.Coordinates, version string) error {
 	s := r.service
 	v, err := s.look(ctx, r.node, c)
@@ -162,6 +309,9 @@ func (r *Repo) mustBeNew(ctx context.Context, c artifact.Coordinates, version st
 	}
 	for _, n := range v.nodes { // upstreams are among them only where the package may come from there
 		if slices.ContainsFunc(v.local(n), func(row catalog.Version) bool { return row.Number == version && (n == r.node || !v.hides(row)) }) {
+			if n == r.node && s.traits(c.Format).Growth != GrowsNever {
+				return nil
+			}
 			return exists(c, version)
 		}
 	}

@@ -28,6 +28,8 @@ import (
 type Ecosystem interface {
 	// Name is the format's enum word.
 	Name() artifact.Format
+	// Traits are what the heart does differently for some formats.
+	Traits() Traits
 	// Normalize validates coordinates and gives their canonical spelling.
 	Normalize(c artifact.Coordinates) (artifact.Coordinates, error)
 	// Compare orders two version numbers: negative when a comes before b.
@@ -38,8 +40,40 @@ type Ecosystem interface {
 	// when it has none. open gives one asset's bytes.
 	Readme(manifest []byte, assets []artifact.Asset, open func(name string) (io.ReadCloser, error)) (string, error)
 	// Remote speaks the format as a client of the registry at base (which ends
-	// with a slash).
+	// with a slash); nil for a format that has no outside registries.
 	Remote(base string) upstream.Remote
+}
+
+// Traits tell the formats apart. The zero value is the most usual format: its
+// versions come whole and are found through upstreams.
+type Traits struct {
+	// Growth says until when a version takes further assets.
+	Growth Growth
+	// Local packages are found in the addressed repository alone, never through
+	// upstreams or external connections; copying is how they get elsewhere.
+	Local bool
+}
+
+// Growth is how the assets of a version come (section 9).
+type Growth uint8
+
+// The ways.
+const (
+	GrowsNever      Growth = iota // all at once: a version that is there is never published again
+	GrowsUnfinished               // one by one until the version is Published
+	GrowsAlways                   // one by one, also when it is Published
+)
+
+// takes tells whether a version in s takes further assets.
+func (g Growth) takes(s artifact.Status) bool {
+	switch s {
+	case artifact.Unfinished:
+		return g != GrowsNever
+	case artifact.Published, artifact.Unlisted:
+		return g == GrowsAlways
+	default:
+		return false
+	}
 }
 
 // Options configure a Service.
@@ -52,6 +86,7 @@ type Options struct {
 	RenderDir     string                         // where large finished documents are kept
 	RenderBytes   int64                          // bound of RenderDir, default 2 GiB
 	MaxAssetBytes int64                          // largest asset taken, default 5 GB
+	MaxAssets     int                            // assets of one version, default 350
 	Now           func() time.Time               // default time.Now
 	Logger        *slog.Logger                   // default slog.Default()
 	// Get gives the way out to the remote of a connection.
@@ -117,7 +152,7 @@ type Listing struct {
 
 // Listed is one version of a Listing.
 type Listed struct {
-	artifact.Version                        // Manifest is always loaded
+	artifact.Version                        // Manifest is loaded; nil when the version has none
 	Assets           []artifact.Asset       // stored here; empty when only the remote has it yet
 	Remote           []upstream.ListedAsset // what the remote lists; empty for internal versions
 }
@@ -126,11 +161,11 @@ type Listed struct {
 type Publication struct {
 	Version     string
 	DisplayName string
-	Manifest    []byte
+	Manifest    []byte // nil: none, or what a version that is there has
 	Assets      []Staged
-	Tags        []string // npm dist-tags to point at the version
-	Status      artifact.Status
-	Published   time.Time // zero: now
+	Tags        []string        // npm dist-tags to point at the version
+	Status      artifact.Status // Unfinished when more assets shall follow; empty: Published
+	Published   time.Time       // zero: now; of a version that is there it stays
 }
 
 // Staged is an asset whose bytes are in the blob store and that no row refers

@@ -27,7 +27,7 @@ func (r *Repo) Search(ctx context.Context, f artifact.Format, text string, offse
 		return nil, 0, nil // no name can hold it, and databases choke on it
 	}
 	var ids []string
-	for _, n := range r.node.reach(r.service.opt.MaxSearched) {
+	for _, n := range r.service.reach(r.node, f) {
 		ids = append(ids, n.repo.ID)
 	}
 	var names []catalog.FoundPackage

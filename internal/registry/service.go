@@ -26,6 +26,7 @@ const (
 	defaultMemory      = 32 << 20
 	defaultRenderBytes = 2 << 30
 	defaultMaxAsset    = 5 << 30
+	defaultMaxAssets   = 350
 )
 
 // New makes a Service over a catalog and a blob store. ecosystems holds every
@@ -35,6 +36,7 @@ func New(db *catalog.DB, blobs blob.Store, checker *access.Checker, ecosystems [
 	opt.MemoryBytes = cmp.Or(opt.MemoryBytes, defaultMemory)
 	opt.RenderBytes = cmp.Or(opt.RenderBytes, defaultRenderBytes)
 	opt.MaxAssetBytes = cmp.Or(opt.MaxAssetBytes, defaultMaxAsset)
+	opt.MaxAssets = cmp.Or(opt.MaxAssets, defaultMaxAssets)
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
@@ -55,7 +57,11 @@ func New(db *catalog.DB, blobs blob.Store, checker *access.Checker, ecosystems [
 		if !ok {
 			continue // a connection of a format this server does not serve yet
 		}
-		s.sources[name] = &upstream.Source{Key: sourceKey(c), Connection: c, Remote: e.Remote(c.URL), Get: opt.Get(c)}
+		remote := e.Remote(c.URL)
+		if remote == nil {
+			return nil, fmt.Errorf("connection %s: %s packages come from no outside registry", name, c.Format)
+		}
+		s.sources[name] = &upstream.Source{Key: sourceKey(c), Connection: c, Remote: remote, Get: opt.Get(c)}
 	}
 	var err error
 	if s.documents, err = newDocuments(opt.RenderDir, opt.MemoryBytes/2, opt.RenderBytes); err != nil {
@@ -109,6 +115,22 @@ func (s *Service) Ecosystem(f artifact.Format) (Ecosystem, error) {
 		return nil, fault.Field("format", "%s packages are not served by this server yet", f)
 	}
 	return e, nil
+}
+
+// traits are those of a format; zero for one this server does not serve.
+func (s *Service) traits(f artifact.Format) Traits {
+	if e, ok := s.ecosystems[f]; ok {
+		return e.Traits()
+	}
+	return Traits{}
+}
+
+// reach lists every repository in which a search from n may find packages of f.
+func (s *Service) reach(n *node, f artifact.Format) []*node {
+	if s.traits(f).Local {
+		return []*node{n}
+	}
+	return n.reach(s.opt.MaxSearched)
 }
 
 // remoteSpace is where remote documents are kept: they belong to no domain.

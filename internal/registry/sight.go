@@ -47,7 +47,7 @@ func (s *Service) look(ctx context.Context, root *node, c artifact.Coordinates) 
 // lookIn is look in a transaction.
 func (s *Service) lookIn(tx *catalog.Tx, root *node, c artifact.Coordinates) (*sight, error) {
 	v := &sight{root: root, coords: c, member: root.graph.groups.Of(c), packages: map[*node]catalog.Package{}, versions: map[string][]catalog.Version{}, tags: map[string][]catalog.DistTag{}}
-	reach := root.reach(s.opt.MaxSearched)
+	reach := s.reach(root, c.Format)
 	if err := v.read(tx, reach); err != nil {
 		return nil, err
 	}

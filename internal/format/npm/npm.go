@@ -17,6 +17,7 @@ import (
 	"packhouse/internal/artifact"
 	"packhouse/internal/fault"
 	"packhouse/internal/format"
+	"packhouse/internal/registry"
 	"packhouse/internal/upstream"
 )
 
@@ -33,6 +34,9 @@ func New() Format { return Format{} }
 
 // Name implements registry.Ecosystem.
 func (Format) Name() artifact.Format { return artifact.NPM }
+
+// Traits implements registry.Ecosystem: versions come whole, and never again.
+func (Format) Traits() registry.Traits { return registry.Traits{} }
 
 // Normalize implements registry.Ecosystem. npm has nothing to normalise: names
 // are case-sensitive. A scope may be given with its "@".
