@@ -4,6 +4,7 @@ package all
 
 import (
 	"packhouse/internal/format"
+	"packhouse/internal/format/generic"
 	"packhouse/internal/format/npm"
 )
 
@@ -11,5 +12,6 @@ import (
 func Formats() []format.Format {
 	return []format.Format{
 		npm.New(),
+		generic.New(),
 	}
 }

@@ -11,6 +11,7 @@ import (
 
 	"packhouse/internal/artifact"
 	"packhouse/internal/format"
+	"packhouse/internal/registry"
 	"packhouse/internal/upstream/upstreamtest"
 )
 
@@ -27,7 +28,8 @@ type Driver struct {
 	Numbers [3]string
 	// Coordinates are those of a name.
 	Coordinates func(name string) artifact.Coordinates
-	// Outside starts a public registry that has versions.
+	// Outside starts a public registry that has versions. What is said of the
+	// outside is left out for a format without a Remote.
 	Outside func(t *testing.T, versions ...Version) *upstreamtest.Registry
 	// OutsideList and OutsideFile are the patterns (see upstreamtest) of a
 	// package's document and of its files there.
@@ -38,6 +40,13 @@ type Driver struct {
 	// Publish are the requests that publish v with a file that Bytes gives.
 	Publish func(v Version) []Call
 	Bytes   func(v Version) []byte
+	// Republish are requests that publish v with another file of the same name;
+	// nil where Publish itself is refused the second time.
+	Republish func(v Version) []Call
+	// More are requests that add a further file to v, MoreFile asks for it; for
+	// formats whose versions grow.
+	More     func(v Version) []Call
+	MoreFile func(v Version) Call
 	// List asks for the versions of a package, Listed reads the answer.
 	List   func(name string) Call
 	Listed func(body []byte) ([]string, error)
@@ -52,24 +61,7 @@ type Driver struct {
 func Run(t *testing.T, d Driver) {
 	t.Helper()
 	t.Run("Rules", func(t *testing.T) { rules(t, d) })
-	for name, test := range map[string]func(*testing.T, suite){
-		"PublishListFetch":        publishListFetch,
-		"RepublishConflicts":      republishConflicts,
-		"UpstreamsInOrder":        upstreamsInOrder,
-		"OutsideThroughUpstreams": outsideThroughUpstreams,
-		"RetainedSurvivesOutage":  retainedSurvivesOutage,
-		"PublishedHidesOutside":   publishedHidesOutside,
-		"OriginBlocksPublish":     originBlocksPublish,
-		"StatusDecides":           statusDecides,
-		"Conditional":             conditional,
-		"Ranges":                  ranges,
-		"Head":                    head,
-		"Strangers":               strangers,
-		"Unknown":                 unknown,
-		"BadAddresses":            badAddresses,
-		"OutsideFails":            outsideFails,
-		"OutsideLies":             outsideLies,
-	} {
+	for name, test := range tests(d.Format) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, open(t, d))
@@ -77,13 +69,49 @@ func Run(t *testing.T, d Driver) {
 	}
 }
 
+// tests are those that a format of its traits has to pass.
+func tests(f format.Format) map[string]func(*testing.T, suite) {
+	all := map[string]func(*testing.T, suite){
+		"PublishListFetch":    publishListFetch,
+		"RepublishConflicts":  republishConflicts,
+		"OriginBlocksPublish": originBlocksPublish,
+		"StatusDecides":       statusDecides,
+		"Conditional":         conditional,
+		"Ranges":              ranges,
+		"Head":                head,
+		"Strangers":           strangers,
+		"Unknown":             unknown,
+		"BadAddresses":        badAddresses,
+	}
+	if f.Traits().Local {
+		all["StaysLocal"] = staysLocal
+	} else {
+		all["UpstreamsInOrder"] = upstreamsInOrder
+	}
+	if f.Traits().Growth != registry.GrowsNever {
+		all["Grows"] = grows
+	}
+	if hasOutside(f) {
+		all["OutsideThroughUpstreams"] = outsideThroughUpstreams
+		all["RetainedSurvivesOutage"] = retainedSurvivesOutage
+		all["PublishedHidesOutside"] = publishedHidesOutside
+		all["OutsideFails"] = outsideFails
+		all["OutsideLies"] = outsideLies
+	}
+	return all
+}
+
+// hasOutside tells whether the format has outside registries.
+func hasOutside(f format.Format) bool { return f.Remote("http://outside.test/") != nil }
+
 // suite is a house with the layout of section 7: app looks into internal, then
 // into public, which has the external connection.
 type suite struct {
 	Driver
 	*House
-	outside *upstreamtest.Registry
-	one     Version // outside and, when published, inside
+	outside *upstreamtest.Registry // nil for a format that has none
+	reader  string                 // a repository that sees what "internal" has
+	one     Version                // outside and, when published, inside
 	two     Version // the next version of the same package
 	other   Version // of a package that is outside only
 }
@@ -92,11 +120,18 @@ func open(t *testing.T, d Driver) suite {
 	t.Helper()
 	s := suite{Driver: d}
 	s.one, s.two, s.other = Version{d.Names[0], d.Numbers[0]}, Version{d.Names[0], d.Numbers[1]}, Version{d.Names[1], d.Numbers[0]}
-	s.outside = d.Outside(t, s.other, Version{d.Names[1], d.Numbers[1]})
-	s.House = NewHouse(t, d.Format, Options{Outside: s.outside.URL, HeaderTimeout: 300 * time.Millisecond})
+	o, connections := Options{HeaderTimeout: 300 * time.Millisecond}, []string(nil)
+	if hasOutside(d.Format) {
+		s.outside = d.Outside(t, s.other, Version{d.Names[1], d.Numbers[1]})
+		o.Outside, connections = s.outside.URL, []string{Connection}
+	}
+	s.House = NewHouse(t, d.Format, o)
 	s.Repository("internal")
-	s.Repository("public", Connection)
+	s.Repository("public", connections...)
 	s.Repository("app", "internal", "public")
+	if s.reader = "app"; d.Format.Traits().Local {
+		s.reader = "internal"
+	}
 	return s
 }
 
@@ -219,8 +254,12 @@ func republishConflicts(t *testing.T, s suite) {
 	t.Helper()
 	s.publish(t, s.one)
 	before := s.Do(Admin, "internal", s.List(s.one.Name))
+	again := s.Republish
+	if again == nil {
+		again = s.Publish
+	}
 	var last Answer
-	for _, c := range s.Publish(s.one) {
+	for _, c := range again(s.one) {
 		if last = s.Do(Admin, "internal", c); last.Status/100 != 2 {
 			break
 		}
@@ -245,6 +284,45 @@ func upstreamsInOrder(t *testing.T, s suite) {
 	}
 	s.publish(t, s.two)
 	s.wantListed(t, "top", s.one.Name, s.one.Number, s.two.Number)
+}
+
+// staysLocal: versions are where they were published and nowhere else.
+func staysLocal(t *testing.T, s suite) {
+	t.Helper()
+	s.publish(t, s.one)
+	s.wantListed(t, "app", s.one.Name)
+	s.wantStatus(t, Admin, "app", s.File(s.one), http.StatusNotFound)
+	for _, c := range s.Publish(s.one) { // nor does what upstreams have stand in the way
+		if a := s.Do(Admin, "app", c); a.Status/100 != 2 {
+			t.Errorf("publish to another repository: %d %s", a.Status, a.Body)
+		}
+	}
+	s.wantFile(t, "app", s.one, s.Bytes(s.one))
+}
+
+// grows: publishing the same again changes nothing, and further files come in
+// until the version is closed, if ever.
+func grows(t *testing.T, s suite) {
+	t.Helper()
+	s.publish(t, s.one)
+	before := s.Do(Admin, "internal", s.List(s.one.Name))
+	s.publish(t, s.one)
+	after := s.Do(Admin, "internal", s.List(s.one.Name))
+	if diff := cmp.Diff(string(before.Body), string(after.Body)); diff != "" {
+		t.Errorf("publishing the same again changed the list (-before +after):\n%s", diff)
+	}
+	want, found := http.StatusConflict, http.StatusNotFound
+	if s.Driver.Format.Traits().Growth == registry.GrowsAlways {
+		want, found = http.StatusCreated, http.StatusOK
+	}
+	for _, c := range s.More(s.one) {
+		a := s.Do(Admin, "internal", c)
+		if a.Status != want && (want == http.StatusConflict || a.Status/100 != 2) {
+			t.Errorf("a further file of a published version: %d %s, want %d", a.Status, a.Body, want)
+		}
+	}
+	s.wantStatus(t, Admin, "internal", s.MoreFile(s.one), found)
+	s.wantFile(t, "internal", s.one, s.Bytes(s.one))
 }
 
 func outsideThroughUpstreams(t *testing.T, s suite) {
@@ -308,10 +386,10 @@ func statusDecides(t *testing.T, s suite) {
 	s.publish(t, s.two)
 	c := s.Coordinates(s.one.Name)
 	s.SetStatus("internal", c, s.two.Number, artifact.Archived)
-	s.wantListed(t, "app", s.one.Name, s.one.Number)
-	s.wantStatus(t, Admin, "app", s.File(s.two), http.StatusNotFound)
+	s.wantListed(t, s.reader, s.one.Name, s.one.Number)
+	s.wantStatus(t, Admin, s.reader, s.File(s.two), http.StatusNotFound)
 	s.SetStatus("internal", c, s.two.Number, artifact.Unlisted)
-	s.wantFile(t, "app", s.two, s.Bytes(s.two))
+	s.wantFile(t, s.reader, s.two, s.Bytes(s.two))
 }
 
 func conditional(t *testing.T, s suite) {
@@ -392,6 +470,9 @@ func unknown(t *testing.T, s suite) {
 		s.wantStatus(t, Admin, "app", c, http.StatusNotFound)
 	}
 	s.wantStatus(t, Admin, "no-such-repository", s.List(s.one.Name), http.StatusNotFound)
+	if s.outside == nil {
+		return
+	}
 	c := s.List(s.one.Name)
 	for range 3 {
 		s.Do(Admin, "app", c)
@@ -405,6 +486,9 @@ func badAddresses(t *testing.T, s suite) {
 	t.Helper()
 	for _, c := range s.Bad {
 		s.wantStatus(t, Admin, "app", c, http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed)
+	}
+	if s.outside == nil {
+		return
 	}
 	if got := s.outside.Requests(); len(got) > 0 {
 		t.Errorf("bad addresses reached the outside: %v", got)
