@@ -57,6 +57,7 @@ func (a *API) Rows() []restjson.Row {
 		row(a, "ListRepositoriesInDomain", post, "/v1/domain/repositories", onDomain, a.listRepositoriesInDomain, "list the repositories of a domain"),
 		row(a, "ListSubPackageGroups", post, "/v1/package-groups/sub-groups", onGroup, a.listSubPackageGroups, "list the package groups next below one"),
 		row(a, "ListTagsForResource", post, "/v1/tags", onARN, a.listTagsForResource, "list the tags of a resource"),
+		row(a, "PublishPackageVersion", post, "/v1/package/version/publish", onPackage, a.publishPackageVersion, "publish a file of a version of a generic package"),
 		row(a, "PutDomainPermissionsPolicy", put, "/v1/domain/permissions/policy", onDomain, a.putDomainPermissionsPolicy, "say who may do what with a domain"),
 		row(a, "PutPackageOriginConfiguration", post, "/v1/package", onPackage, a.putPackageOriginConfiguration, "say whether versions may be published or taken from upstreams"),
 		row(a, "PutRepositoryPermissionsPolicy", put, "/v1/repository/permissions/policy", onRepository, a.putRepositoryPermissionsPolicy, "say who may do what with a repository"),
