@@ -99,7 +99,7 @@ func (tx *Tx) InsertAccessBlock(b AccessBlock, keys []int64) error {
 		for n < len(part) {
 			n *= 2
 		}
-		q := newQuery("INSERT INTO access_key (hash, last_at, block) VALUES ")
+		q := newQuery("INSERT INTO access_block_key (hash, last_at, block) VALUES ")
 		for i := range n {
 			if i > 0 {
 				q.text.WriteByte(',')
@@ -114,21 +114,31 @@ func (tx *Tx) InsertAccessBlock(b AccessBlock, keys []int64) error {
 }
 
 // AccessPlaces lists the folded blocks that have all keys (one at least), newest
-// first after a place, that end in [from, to].
-func (tx *Tx) AccessPlaces(keys []int64, from, to time.Time, after AccessPlace, limit int) ([]AccessPlace, error) {
-	q := newQuery("SELECT k.last_at, k.block FROM access_key k WHERE ").add("k.hash = ? AND k.last_at >= ? AND k.last_at <= ?", keys[0], micros(from), micros(to))
+// first after a place, that begin before until and end in [from, to].
+func (tx *Tx) AccessPlaces(keys []int64, from, until, to time.Time, after AccessPlace, limit int) ([]AccessPlace, error) {
+	q := newQuery("SELECT k.last_at, k.block FROM access_block_key k JOIN access_block b ON b.id = k.block WHERE ").
+		add("k.hash = ? AND k.last_at >= ? AND k.last_at <= ? AND b.first_at <= ?", keys[0], micros(from), micros(to), micros(until))
 	if after != (AccessPlace{}) {
 		q.add(" AND (k.last_at, k.block) < (?, ?)", micros(after.LastAt), after.ID)
 	}
 	for _, key := range keys[1:] {
-		q.add(" AND EXISTS (SELECT 1 FROM access_key o WHERE o.hash = ? AND o.last_at = k.last_at AND o.block = k.block)", key)
+		q.add(" AND EXISTS (SELECT 1 FROM access_block_key o WHERE o.hash = ? AND o.last_at = k.last_at AND o.block = k.block)", key)
 	}
-	return all(tx, func(scan func(...any) error) (p AccessPlace, err error) {
-		var last int64
-		err = scan(&last, &p.ID)
-		p.LastAt = fromMicros(last)
-		return p, err
-	}, q.add(" ORDER BY k.last_at DESC, k.block DESC").limit(limit))
+	return all(tx, scanAccessPlace, q.add(" ORDER BY k.last_at DESC, k.block DESC").limit(limit))
+}
+
+func scanAccessPlace(scan func(...any) error) (p AccessPlace, err error) {
+	var last int64
+	err = scan(&last, &p.ID)
+	p.LastAt = fromMicros(last)
+	return p, err
+}
+
+// AccessBlocksBetween lists all folded blocks that end in [from, to], oldest
+// first.
+func (tx *Tx) AccessBlocksBetween(from, to time.Time) ([]AccessPlace, error) {
+	q := newQuery("SELECT last_at, id FROM access_block WHERE ").add("last_at >= ? AND last_at <= ?", micros(from), micros(to))
+	return all(tx, scanAccessPlace, q.add(" ORDER BY last_at, id"))
 }
 
 // AccessBlock reads a folded block; found is false when it has been deleted.
@@ -155,7 +165,7 @@ func (tx *Tx) DeleteAccessBlock(p AccessPlace, keys []int64) error {
 		for n < len(part) {
 			n *= 2
 		}
-		q := newQuery("DELETE FROM access_key WHERE ").add("last_at = ? AND block = ? AND hash IN (", micros(p.LastAt), p.ID)
+		q := newQuery("DELETE FROM access_block_key WHERE ").add("last_at = ? AND block = ? AND hash IN (", micros(p.LastAt), p.ID)
 		for i := range n {
 			if i > 0 {
 				q.text.WriteByte(',')

@@ -29,7 +29,7 @@ CREATE INDEX access_block_age ON access_block (last_at, id);
 
 -- What occurs in a folded block: hashes of principals, packages, versions and
 -- so on. Two things may share a hash; whoever reads the block sees which it is.
-CREATE TABLE access_key (
+CREATE TABLE access_block_key (
 	hash    BIGINT NOT NULL,
 	last_at BIGINT NOT NULL,
 	block   BIGINT NOT NULL,
