@@ -104,6 +104,9 @@ func Open(ctx context.Context, dsn string, opts Options) (*DB, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open the catalog: %w", err)
 	}
+	if opts.Records { // there are no secrets
+		return db, nil
+	}
 	if err := db.sealSecrets(ctx, step); err != nil {
 		return nil, errors.Join(fmt.Errorf("open the catalog: %w", err), db.Close())
 	}
