@@ -25,7 +25,7 @@ format < control, iamapi, dataplane, ops < web
 identity, access < registry < upkeep
 blob, event, job, upstream, restjson < awsquery, catalog
 artifact, policy, sigv4
-fault < arn, digest, flight, lane, page, outbound
+fault < arn, digest, flight, lane, page, outbound, seal
 `
 
 // forbidden narrows the floors: packages below the key never see the values.

@@ -195,7 +195,7 @@ func (a *App) openData(ctx context.Context) error {
 		return fmt.Errorf("data folder %s: %w", a.cfg.Data, err)
 	}
 
-	if a.db, err = catalog.Open(ctx, databaseOf(a.cfg), catalog.Options{Logger: a.log, Now: a.now}); err != nil {
+	if a.db, err = a.openCatalog(ctx); err != nil {
 		return err
 	}
 	a.closers = append(a.closers, a.db.Close)

@@ -15,11 +15,14 @@ import (
 // hold one text for both and reach here for the little that is not common.
 type dialect struct {
 	name       string
-	schema     *strings.Replacer      // the words of the migrations this engine spells otherwise
-	skipLocked string                 // appended to a SELECT that picks rows to change
-	shared     bool                   // other processes may write: changes go through the change table
-	retry      func(error) bool       // the transaction lost a race and may be tried again
-	classify   func(error) fault.Kind // what a driver's error means to a client
+	schema     *strings.Replacer // the words of the migrations this engine spells otherwise
+	skipLocked string            // appended to a SELECT that picks rows to change
+	// overwriteOn and overwriteOff switch the overwriting of deleted content in
+	// the file, where the engine has that.
+	overwriteOn, overwriteOff string
+	shared                    bool                   // other processes may write: changes go through the change table
+	retry                     func(error) bool       // the transaction lost a race and may be tried again
+	classify                  func(error) fault.Kind // what a driver's error means to a client
 }
 
 func sqliteDialect() *dialect {
@@ -31,6 +34,7 @@ func sqliteDialect() *dialect {
 			" autonumber,", " INTEGER PRIMARY KEY AUTOINCREMENT,",
 			" bytes ", " BLOB ",
 		),
+		overwriteOn: "PRAGMA secure_delete = ON", overwriteOff: "PRAGMA secure_delete = OFF",
 		retry: func(err error) bool {
 			code, ok := sqliteCode(err)
 			return ok && (code == sqlite3.SQLITE_BUSY || code == sqlite3.SQLITE_LOCKED)

@@ -197,7 +197,7 @@ func (e *sqliteEngine) take(ctx context.Context, t *turn) (err, broken error) {
 		close(t.start)
 		return nil, err
 	}
-	t.tx = &Tx{ctx: t.ctx, q: e.writer, dialect: e.db.dialect, now: e.db.now}
+	t.tx = &Tx{ctx: t.ctx, q: e.writer, dialect: e.db.dialect, ring: e.db.ring, now: e.db.now}
 	begun := time.Now()
 	t.start <- t.tx
 	err = <-t.ran

@@ -13,6 +13,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"packhouse/internal/seal"
 )
 
 // Tx is one transaction, valid until the function it was given to returns. Not
@@ -22,6 +24,7 @@ type Tx struct {
 	ctx     context.Context //nolint:containedctx // a transaction lives in one call, as database/sql's own does
 	q       querier
 	dialect *dialect
+	ring    seal.Ring
 	now     func() time.Time
 	changes []Change
 	seen    map[Change]struct{}

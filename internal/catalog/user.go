@@ -191,9 +191,13 @@ func keyMissing(id string) error {
 
 // InsertAccessKey adds a key; Conflict when the id exists.
 func (tx *Tx) InsertAccessKey(k AccessKey) error {
+	secret, err := tx.sealed("access_key", k.ID, string(k.Secret))
+	if err != nil {
+		return err
+	}
 	n, err := tx.exec(`INSERT INTO access_key (id, account, user_name, secret, status, created)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING`,
-		k.ID, k.Account, k.UserName, string(k.Secret), k.Status, micros(k.Created))
+		k.ID, k.Account, k.UserName, secret, k.Status, micros(k.Created))
 	if err == nil && n == 0 {
 		return fault.New(fault.Conflict, "access key %s already exists", k.ID)
 	}
@@ -203,22 +207,26 @@ func (tx *Tx) InsertAccessKey(k AccessKey) error {
 
 const accessKeyColumns = "id, account, user_name, secret, status, created"
 
-func scanAccessKey(scan func(...any) error) (k AccessKey, err error) {
+func (tx *Tx) scanAccessKey(scan func(...any) error) (k AccessKey, err error) {
 	var created int64
-	err = scan(&k.ID, &k.Account, &k.UserName, (*string)(&k.Secret), &k.Status, &created)
-	k.Created = fromMicros(created)
+	var sealed string
+	if err := scan(&k.ID, &k.Account, &k.UserName, &sealed, &k.Status, &created); err != nil {
+		return k, err
+	}
+	secret, err := tx.unsealed("access_key", k.ID, sealed)
+	k.Secret, k.Created = Secret(secret), fromMicros(created)
 	return k, err
 }
 
 // AccessKey finds a key by its id in any account; NotFound when there is none.
 func (tx *Tx) AccessKey(id string) (AccessKey, error) {
-	return first(tx, scanAccessKey, keyMissing(id), "SELECT "+accessKeyColumns+" FROM access_key WHERE id = $1", id)
+	return first(tx, tx.scanAccessKey, keyMissing(id), "SELECT "+accessKeyColumns+" FROM access_key WHERE id = $1", id)
 }
 
 // AccessKeys lists a user's keys by id.
 func (tx *Tx) AccessKeys(account, userName string) ([]AccessKey, error) {
 	q := newQuery("SELECT "+accessKeyColumns+" FROM access_key WHERE ").add("account = ? AND user_name = ?", account, userName)
-	return all(tx, scanAccessKey, q.add(" ORDER BY id"))
+	return all(tx, tx.scanAccessKey, q.add(" ORDER BY id"))
 }
 
 // SetAccessKeyStatus makes a key KeyActive or KeyInactive; NotFound without it.

@@ -18,15 +18,16 @@ import (
 
 // Config is a validated configuration.
 type Config struct {
-	Data     string `key:"data" default:"./packhouse-data" value:"DIR" doc:"Folder that holds everything in the embedded default; created with mode 0700."`
-	Listen   string `key:"listen" default:"127.0.0.1:8470" value:"HOST:PORT" doc:"The one listener for the AWS API and packages; health and metrics too unless they have their own."`
-	URL      string `key:"url" value:"BASE" doc:"Base URL that clients are told in endpoints and tarball addresses. By default it is taken from each request's Host."`
-	Region   string `key:"region" default:"us-east-1" value:"REGION" doc:"The AWS region this server says it is."`
-	Account  string `key:"account" default:"123456789012" value:"ID" doc:"The first account, 12 digits; it is created on the first start."`
-	Database string `key:"database" default:"sqlite" value:"DSN" doc:"sqlite (a file in the data folder) or postgres://USER:PASSWORD@HOST/NAME."`
-	Blobs    string `key:"blobs" value:"URL" doc:"Folder for package bytes; by default blobs/ in the data folder."`
-	TLSCert  string `key:"tls-cert" value:"FILE" doc:"PEM certificate chain; with tls-key the listener speaks HTTPS."`
-	TLSKey   string `key:"tls-key" value:"FILE" doc:"PEM private key of tls-cert."`
+	Data      string   `key:"data" default:"./packhouse-data" value:"DIR" doc:"Folder that holds everything in the embedded default; created with mode 0700."`
+	Listen    string   `key:"listen" default:"127.0.0.1:8470" value:"HOST:PORT" doc:"The one listener for the AWS API and packages; health and metrics too unless they have their own."`
+	URL       string   `key:"url" value:"BASE" doc:"Base URL that clients are told in endpoints and tarball addresses. By default it is taken from each request's Host."`
+	Region    string   `key:"region" default:"us-east-1" value:"REGION" doc:"The AWS region this server says it is."`
+	Account   string   `key:"account" default:"123456789012" value:"ID" doc:"The first account, 12 digits; it is created on the first start."`
+	Database  string   `key:"database" default:"sqlite" value:"DSN" doc:"sqlite (a file in the data folder) or postgres://USER:PASSWORD@HOST/NAME."`
+	MasterKey []Secret `key:"master-key" value:"FILE|KEY" doc:"What secrets in the database are encrypted with: a file of keys, one a line, or (not as a flag) 32 bytes in base64; of several the first encrypts, all decrypt. By default master.key in the data folder, made by the first start. Replicas of one database need the same."`
+	Blobs     string   `key:"blobs" value:"URL" doc:"Folder for package bytes; by default blobs/ in the data folder."`
+	TLSCert   string   `key:"tls-cert" value:"FILE" doc:"PEM certificate chain; with tls-key the listener speaks HTTPS."`
+	TLSKey    string   `key:"tls-key" value:"FILE" doc:"PEM private key of tls-cert."`
 
 	Connections   []Connection  `key:"connection" value:"NAME=URL" doc:"External connections: another address for a well-known one, or a new custom:NAME, which needs a format and may have credentials (in the file: name, format, url, username, password, token)."`
 	MetadataTTL   time.Duration `key:"metadata-ttl" default:"10m" value:"DURATION" doc:"How long the documents of outside registries are served without asking again."`

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"packhouse/internal/artifact"
+	"packhouse/internal/seal"
 )
 
 var (
@@ -48,6 +49,16 @@ func (c Config) problems(source func(key string) string) []error {
 	}
 	if c.Database != "sqlite" && !strings.HasPrefix(c.Database, "sqlite:") && !strings.HasPrefix(c.Database, "postgres://") && !strings.HasPrefix(c.Database, "postgresql://") {
 		bad("database", "want sqlite or postgres://USER:PASSWORD@HOST/NAME") // the value may hold a password
+	}
+	for _, key := range c.MasterKey {
+		switch text := string(key); {
+		case seal.IsKey(text) && strings.HasPrefix(source("master-key"), "flag "):
+			bad("master-key", "everybody on this machine can read a key on the command line; name a file, or set PACKHOUSE_MASTER_KEY")
+		case seal.IsKey(text):
+			if _, err := seal.ParseKey(text); err != nil {
+				bad("master-key", "%v", err)
+			}
+		}
 	}
 	if scheme, _, ok := strings.Cut(c.Blobs, "://"); ok && scheme != "file" {
 		bad("blobs", "%s:// is not served by this release; give a folder", scheme)
