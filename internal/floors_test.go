@@ -22,7 +22,7 @@ const floors = `
 cmd, test, bench
 config < app < cli
 format < control, iamapi, dataplane, ops < web
-identity, access < registry < upkeep
+identity, access < registry, audit < upkeep
 blob, event, job, upstream, restjson < awsquery, catalog
 artifact, policy, sigv4
 fault < arn, digest, flight, lane, page, outbound, seal

@@ -1,0 +1,80 @@
+package audit
+
+import (
+	"hash/fnv"
+	"slices"
+
+	"packhouse/internal/artifact"
+)
+
+// keyOf hashes what a query asks for; kind keeps the kinds of keys apart.
+func keyOf(kind string, parts ...string) int64 {
+	h := fnv.New64a()
+	for _, s := range append([]string{kind}, parts...) {
+		n := len(s)
+		_, _ = h.Write([]byte{byte(n), byte(n >> 8)})
+		_, _ = h.Write([]byte(s))
+	}
+	return int64(h.Sum64()) //nolint:gosec // a hash
+}
+
+func accountKey(account string) int64      { return keyOf("account", account) }
+func principalKey(arn string) int64        { return keyOf("principal", arn) }
+func domainKey(owner, domain string) int64 { return keyOf("domain", owner, domain) }
+
+func repositoryKey(owner, domain, repository string) int64 {
+	return keyOf("repository", owner, domain, repository)
+}
+
+func packageKey(owner, domain string, c artifact.Coordinates) int64 {
+	return keyOf("package", owner, domain, string(c.Format), c.Namespace, c.Name)
+}
+
+func versionKey(owner, domain string, c artifact.Coordinates, version string) int64 {
+	return keyOf("version", owner, domain, string(c.Format), c.Namespace, c.Name, version)
+}
+
+func eventKey(owner, domain, event string) int64 { return keyOf("event", owner, domain, event) }
+
+// keys are what a block is found by, each once.
+func (o *opened) keys() []int64 {
+	var keys []int64
+	for _, row := range o.whos {
+		if w := readWho(row); w.arn != "" {
+			keys = append(keys, principalKey(w.arn), accountKey(w.account))
+			if w.roleARN != "" {
+				keys = append(keys, principalKey(w.roleARN))
+			}
+		}
+	}
+	for _, row := range o.whats {
+		keys = readWhat(row).keys(keys)
+	}
+	slices.Sort(keys)
+	return slices.Compact(keys)
+}
+
+func (w what) keys(keys []int64) []int64 {
+	keys = append(keys, eventKey(w.owner, w.domain, w.event))
+	if w.domain == "" {
+		return keys
+	}
+	keys = append(keys, domainKey(w.owner, w.domain), accountKey(w.owner))
+	if w.administrator != "" {
+		keys = append(keys, accountKey(w.administrator))
+	}
+	if w.repository != "" {
+		keys = append(keys, repositoryKey(w.owner, w.domain, w.repository))
+	}
+	if w.c.Name == "" {
+		return keys
+	}
+	keys = append(keys, packageKey(w.owner, w.domain, w.c))
+	if w.version != "" {
+		keys = append(keys, versionKey(w.owner, w.domain, w.c, w.version))
+	}
+	for _, v := range w.versions {
+		keys = append(keys, versionKey(w.owner, w.domain, w.c, v))
+	}
+	return keys
+}
