@@ -14,6 +14,7 @@ import (
 	"sync"
 	"time"
 
+	"packhouse/internal/audit"
 	"packhouse/internal/identity"
 )
 
@@ -22,6 +23,7 @@ type Edge struct {
 	Next    http.Handler
 	Metrics *Metrics
 	Log     *RequestLog  // nil: requests are not logged
+	Audit   *audit.Trail // nil: no access records
 	Errors  *slog.Logger // panics
 	Now     func() time.Time
 	// Trusted says whose X-Forwarded-For is believed.
@@ -41,8 +43,9 @@ type Exchange struct {
 	Request Request
 
 	wrote bool
-	id    [32]byte
+	hex   [32]byte
 	body  countingBody
+	entry audit.Entry
 }
 
 // Describe says which format, operation and repository a request was about and
@@ -61,6 +64,10 @@ func (x *Exchange) RequestID() string { return x.Request.ID }
 // ClientIP is the address of the client behind trusted proxies.
 func (x *Exchange) ClientIP() netip.Addr { return x.Request.Client }
 
+// Entry is the access record of the request, for those who know what it is
+// about: Edge fills in the rest. It records nothing unless Event is set.
+func (x *Exchange) Entry() *audit.Entry { return &x.entry }
+
 // ServeHTTP answers through Next.
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x, _ := e.pool.Get().(*Exchange)
@@ -69,6 +76,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	start := e.now()
 	x.ResponseWriter, x.wrote = w, false
+	x.entry = audit.Entry{}
 	x.body = countingBody{ReadCloser: r.Body, w: w, patience: e.BodyPatience}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = &x.body
@@ -119,6 +127,11 @@ func (e *Edge) finish(x *Exchange, panicked any) {
 	if e.Log != nil {
 		e.Log.Write(req)
 	}
+	if e.Audit != nil && x.entry.Event != "" {
+		a := &x.entry
+		a.Time, a.Method, a.Status, a.Client, a.Agent = req.Start.Add(req.Duration), req.Method, req.Status, req.Client, req.UserAgent
+		e.Audit.Add(a)
+	}
 	x.ResponseWriter, x.body.ReadCloser, x.body.w = nil, nil, nil
 	// After a panic something may still hold x: let it go instead.
 	if panicked == nil {
@@ -128,20 +141,20 @@ func (e *Edge) finish(x *Exchange, panicked any) {
 
 // newID makes a request id, in the shape AWS has: a random UUID.
 func (x *Exchange) newID() string {
-	var raw [16]byte
+	raw := &x.entry.ID
 	a, b := rand.Uint64(), rand.Uint64() //nolint:gosec // a name for the log, no secret
 	for i := range 8 {
 		raw[i], raw[8+i] = byte(a>>(8*i)), byte(b>>(8*i))
 	}
 	raw[6] = raw[6]&0x0f | 0x40
 	raw[8] = raw[8]&0x3f | 0x80
-	hex.Encode(x.id[:], raw[:])
+	hex.Encode(x.hex[:], raw[:])
 	var text [36]byte
-	copy(text[:8], x.id[:8])
-	copy(text[9:13], x.id[8:12])
-	copy(text[14:18], x.id[12:16])
-	copy(text[19:23], x.id[16:20])
-	copy(text[24:], x.id[20:])
+	copy(text[:8], x.hex[:8])
+	copy(text[9:13], x.hex[8:12])
+	copy(text[14:18], x.hex[12:16])
+	copy(text[19:23], x.hex[16:20])
+	copy(text[24:], x.hex[20:])
 	text[8], text[13], text[18], text[23] = '-', '-', '-', '-'
 	return string(text[:])
 }

@@ -16,6 +16,7 @@ import (
 // retains what it found elsewhere (section 7). NotFound, or Upstream when an
 // external connection that might have it does not answer.
 func (r *Repo) Asset(ctx context.Context, c artifact.Coordinates, version, name string) (*Content, error) {
+	r.does(readAction, c, version)
 	if err := r.MayRead(ctx); err != nil {
 		return nil, err
 	}

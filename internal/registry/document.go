@@ -188,6 +188,7 @@ func newDocuments(dir string, memory, files int64) (*documents, error) {
 // runs only when there is none or something it depends on has changed, once
 // for any number of callers. NotFound when nothing is visible.
 func (r *Repo) Document(ctx context.Context, c artifact.Coordinates, v Variant, contentType string, render Render) (*Document, error) {
+	r.does(readAction, c, "")
 	if err := r.MayRead(ctx); err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 // Listing gives the merged view of a package; NotFound when nothing of it is
 // visible from here.
 func (r *Repo) Listing(ctx context.Context, c artifact.Coordinates) (*Listing, error) {
+	r.does(readAction, c, "")
 	if err := r.MayRead(ctx); err != nil {
 		return nil, err
 	}

@@ -103,6 +103,7 @@ func brokenOff(err error) error {
 // upstreams that the package may come from (section 7.6). Quota when the
 // version would have too many assets.
 func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publication) (artifact.Version, error) {
+	r.does(publishAction, c, p.Version)
 	if err := r.MayPublish(ctx, c); err != nil {
 		return artifact.Version{}, err
 	}
@@ -337,6 +338,7 @@ func (r *Repo) mustBeNew(ctx context.Context, c artifact.Coordinates, version st
 // SetTag points a dist-tag of a package at a version that is visible from
 // here. A package that is only upstream gets a row here to hold the tag.
 func (r *Repo) SetTag(ctx context.Context, c artifact.Coordinates, tag, version string) error {
+	r.does(metadataAction, c, version)
 	if err := r.may(ctx, metadataAction, c); err != nil {
 		return err
 	}
@@ -431,6 +433,9 @@ func (r *Repo) Unpublish(ctx context.Context, c artifact.Coordinates, versions [
 	action := deleteVersionAction
 	if versions == nil {
 		action = deletePackageAction
+	}
+	if len(versions) > 0 {
+		r.does(action, c, versions[0], versions[1:]...)
 	}
 	if err := r.may(ctx, action, c); err != nil {
 		return err

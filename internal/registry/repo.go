@@ -23,6 +23,18 @@ type Repo struct {
 
 	mayRead    bool                 // checked already
 	mayPublish artifact.Coordinates // the package for which that was checked already
+
+	deed   Deed
+	follow func(Deed)
+}
+
+// Deed is what a request did in a repository, as far as it has come: the last
+// thing it asked a Repo for.
+type Deed struct {
+	Action   string               // in full; empty: nothing yet
+	Package  artifact.Coordinates // Name is empty where it is about no package
+	Version  string
+	Versions []string // further ones
 }
 
 // Open finds a repository for a caller. It checks nothing yet: each method of
@@ -55,6 +67,33 @@ const (
 	deletePackageAction = "codeartifact:DeletePackage"
 )
 
+// Deed tells what was asked for through this Repo, for the audit trail. It is
+// known before it is permitted.
+func (r *Repo) Deed() Deed { return r.deed }
+
+// Follow has fn called with every Deed from now on.
+func (r *Repo) Follow(fn func(Deed)) { r.follow = fn }
+
+// does notes what is about to be done. Of one package the version stays once it
+// is known, and what changes something counts more than what is read for it.
+func (r *Repo) does(action string, c artifact.Coordinates, version string, more ...string) {
+	switch {
+	case c != r.deed.Package || r.deed.Action == "":
+		r.deed = Deed{Action: action, Package: c}
+	case action != readAction:
+		r.deed.Action = action
+	}
+	if version != "" {
+		r.deed.Version, r.deed.Versions = version, more
+	}
+	if r.follow != nil {
+		r.follow(r.deed)
+	}
+}
+
+// Administrator is the account the repository belongs to.
+func (r *Repo) Administrator() string { return r.node.repo.Administrator }
+
 // ID names the repository.
 func (r *Repo) ID() artifact.RepositoryID { return r.node.id }
 
@@ -66,6 +105,9 @@ func (r *Repo) MayRead(ctx context.Context) error {
 	if r.mayRead {
 		return nil
 	}
+	if r.deed.Action == "" {
+		r.deed.Action = readAction
+	}
 	if err := r.service.access.Check(ctx, r.caller, r.node.readNeed); err != nil {
 		return err
 	}
@@ -75,5 +117,6 @@ func (r *Repo) MayRead(ctx context.Context) error {
 
 // may checks an action on a package of the repository.
 func (r *Repo) may(ctx context.Context, action string, c artifact.Coordinates) error {
+	r.does(action, c, "")
 	return r.service.access.Check(ctx, r.caller, access.Package(action, r.service.opt.Region, r.node.id, r.node.repo.Administrator, c))
 }
