@@ -23,6 +23,7 @@ import (
 	"strconv"
 	"time"
 
+	"strings"
 	"packhouse/internal/fault"
 	"packhouse/internal/restjson"
 )
@@ -36,6 +37,12 @@ type Service struct {
 
 // Handler serves the actions of some services at one address.
 type Handler struct {
+// source is the service as audit trails name it: the host of its namespace.
+func (s Service) source() string {
+	host, _, _ := strings.Cut(strings.TrimPrefix(s.Namespace, "https://"), "/")
+	return host
+}
+
 	gate     *restjson.Gate
 	services []Service
 	actions  []map[string]restjson.Row // of the service with that index
@@ -86,6 +93,10 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 		c.Operation = row.Name()
 		in := row.NewInput()
+		c.Source = service.source()
+		if !signed && !row.Unsigned() { // form has seen to it; twice is safer
+			return nil, fault.New(fault.Internal, "operation %s is called by nobody", row.Name())
+		}
 		if err := decode(form, in); err != nil {
 			return nil, err
 		}

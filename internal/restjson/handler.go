@@ -34,6 +34,10 @@ type Config struct {
 	// the connection and the request id is random.
 	Describe func(r *http.Request) Call
 
+	// Begin, if set, gives the context in which a call that has been permitted
+	// is done.
+	Begin func(ctx context.Context, c *Call) context.Context
+
 	// Done, if set, hears of every call after its answer: once each, with the
 	// status and the error behind it. Call.Operation is empty for unknown routes.
 	Done func(ctx context.Context, c *Call, status int, err error)
@@ -50,6 +54,7 @@ type Gate struct {
 	authenticate func(r *http.Request, limit int64, streaming bool) (any, io.Reader, error)
 	authorize    func(ctx context.Context, c *Call, needs []Need) error
 	describe     func(r *http.Request) Call
+	begin        func(ctx context.Context, c *Call) context.Context
 	done         func(ctx context.Context, c *Call, status int, err error)
 	limit        int64
 	rules        rules
@@ -61,9 +66,12 @@ func NewGate(cfg Config, rows []Row) *Gate {
 	if cfg.Authenticate == nil || cfg.Authorize == nil {
 		panic("restjson: Authenticate and Authorize are required")
 	}
-	g := &Gate{cfg.Authenticate, cfg.Authorize, cfg.Describe, cfg.Done, cfg.BodyLimit, nil}
+	g := &Gate{cfg.Authenticate, cfg.Authorize, cfg.Describe, cfg.Begin, cfg.Done, cfg.BodyLimit, nil}
 	if g.describe == nil {
 		g.describe = describe
+	}
+	if g.begin == nil {
+		g.begin = func(ctx context.Context, _ *Call) context.Context { return ctx }
 	}
 	if g.done == nil {
 		g.done = func(context.Context, *Call, int, error) {}

@@ -46,7 +46,9 @@ type Need struct {
 type Call struct {
 	Principal any        // what Authenticate gave
 	Operation string     // name of the row
+	Source    string     // the service as audit trails name it: codeartifact.amazonaws.com
 	Input     any        // *In once decoded, for the audit trail; nil before
+	Output    any        // *Out once done, for the audit trail; nil before
 	RequestID string     // shown to the client as x-amzn-RequestId
 	SourceIP  netip.Addr // of the client, as far as known
 	UserAgent string
@@ -159,5 +161,7 @@ func (r Row) Run(ctx context.Context, g *Gate, c *Call, in any) (any, error) {
 			return nil, err
 		}
 	}
-	return r.do(ctx, c, in)
+	out, err := r.do(g.begin(ctx, c), c, in)
+	c.Output = out
+	return out, err
 }
