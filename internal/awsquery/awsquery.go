@@ -21,9 +21,9 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
-	"strings"
 	"packhouse/internal/fault"
 	"packhouse/internal/restjson"
 )
@@ -35,14 +35,14 @@ type Service struct {
 	Rows      []restjson.Row
 }
 
-// Handler serves the actions of some services at one address.
-type Handler struct {
 // source is the service as audit trails name it: the host of its namespace.
 func (s Service) source() string {
 	host, _, _ := strings.Cut(strings.TrimPrefix(s.Namespace, "https://"), "/")
 	return host
 }
 
+// Handler serves the actions of some services at one address.
+type Handler struct {
 	gate     *restjson.Gate
 	services []Service
 	actions  []map[string]restjson.Row // of the service with that index
@@ -91,12 +91,12 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if service, row, err = h.find(form); err != nil {
 			return nil, err
 		}
-		c.Operation = row.Name()
-		in := row.NewInput()
 		c.Source = service.source()
 		if !signed && !row.Unsigned() { // form has seen to it; twice is safer
 			return nil, fault.New(fault.Internal, "operation %s is called by nobody", row.Name())
 		}
+		c.Operation = row.Name()
+		in := row.NewInput()
 		if err := decode(form, in); err != nil {
 			return nil, err
 		}
