@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"strings"
 
+	"packhouse/internal/audit"
+	"packhouse/internal/awsjson"
 	"packhouse/internal/control"
 	"packhouse/internal/fault"
 	"packhouse/internal/iamapi"
@@ -23,7 +25,7 @@ type apis struct {
 type exchangeKey struct{}
 
 func (a *App) newAPI() http.Handler {
-	cfg := restjson.Config{Describe: a.describeCall, Done: a.callDone}
+	cfg := restjson.Config{Describe: a.describeCall, Begin: a.callBegins, Done: a.callDone}
 	return &apis{
 		codeartifact: control.New(control.Options{
 			DB: a.db, Registry: a.registry, Checker: a.access, Identity: a.identities,
@@ -45,7 +47,11 @@ func (a *App) base(r *http.Request) string {
 func (h *apis) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if x, ok := w.(*ops.Exchange); ok {
 		x.Describe("api", "unknown", "", "")
-		r = r.WithContext(context.WithValue(r.Context(), exchangeKey{}, x))
+		r = r.WithContext(context.WithValue(context.WithValue(r.Context(), exchangeKey{}, x), witnessKey{}, &witness{}))
+	}
+	if awsjson.Serves(r) {
+		h.events.ServeHTTP(w, r)
+		return
 	}
 	if r.Method == http.MethodPost && r.URL.Path == "/" {
 		h.query.ServeHTTP(w, r)
@@ -57,7 +63,7 @@ func (h *apis) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (a *App) describeCall(r *http.Request) restjson.Call {
 	c := restjson.Call{
 		UserAgent: r.UserAgent(), Secure: a.scheme(r) == "https", Time: a.now(),
-		SourceIP: identity.SourceIP(r, a.cfg.TrustedProxies),
+		SourceIP: identity.SourceIP(r, a.cfg.TrustedProxies), Source: audit.CodeArtifact,
 	}
 	if x, ok := r.Context().Value(exchangeKey{}).(*ops.Exchange); ok {
 		c.RequestID = x.RequestID()
@@ -79,6 +85,9 @@ func (a *App) callDone(ctx context.Context, c *restjson.Call, _ int, err error) 
 			operation = "unknown"
 		}
 		x.Describe("api", operation, "", principal)
+	}
+	if x != nil {
+		a.recordCall(ctx, x.Entry(), c, err)
 	}
 	if err == nil {
 		return

@@ -26,6 +26,7 @@ import (
 
 	"packhouse/internal/access"
 	"packhouse/internal/artifact"
+	"packhouse/internal/audit"
 	"packhouse/internal/blob"
 	"packhouse/internal/blob/fsblob"
 	"packhouse/internal/catalog"
@@ -69,6 +70,7 @@ type App struct {
 	metrics    *ops.Metrics
 	health     *ops.Health
 	requests   *ops.RequestLog
+	trail      *audit.Trail // nil without access records
 
 	lock        *os.File
 	known       map[string]artifact.Connection
@@ -136,11 +138,15 @@ func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error
 		a.requests = ops.NewRequestLog(opt.Log, a.log)
 		a.closers = append(a.closers, func() error { a.requests.Close(); return nil })
 	}
+	if err := a.openTrail(ctx); err != nil {
+		return nil, err
+	}
 	if err := a.openRegistry(); err != nil {
 		return nil, err
 	}
 	a.upkeep = upkeep.New(upkeep.Options{
-		DB: a.db, Blobs: a.blobs, Identity: a.identities, Local: []upkeep.Local{upkeep.Spools(a.disk)},
+		DB: a.db, Blobs: a.blobs, Identity: a.identities, Records: a.trail, Local: []upkeep.Local{upkeep.Spools(a.disk)},
+		Sinks: a.sinks(), Region: a.cfg.Region, Letters: a.cfg.DeadLetters, Event: a.metrics.Event,
 		Now: a.now, Logger: a.log, Done: func(kind string, took time.Duration, err error) { a.metrics.Job(kind, took, err == nil) },
 	})
 	a.health = ops.NewHealth(a.log,
@@ -276,6 +282,7 @@ func (a *App) observe() {
 	a.metrics.Storage(a.blobs.Stats)
 	stored := &storedBytes{app: a}
 	a.metrics.Gauge("stored_bytes", "Bytes kept, each content once per domain.", stored.value)
+	a.observeTrail()
 	folder := blobFolder(a.cfg)
 	a.metrics.Gauge("disk_free_bytes", "Bytes left on the disk that holds the blobs.", func() float64 {
 		free, _ := freeSpace(folder)
@@ -292,7 +299,7 @@ func (a *App) listen(ctx context.Context) error {
 	a.url = trimSlash(a.cfg.URL)
 	packages := dataplane.New(dataplane.Options{
 		Registry: a.registry, Formats: all.Formats(), Authenticate: a.identities.AuthenticatePackages,
-		URL: a.url, Logger: a.log, Scheme: a.scheme,
+		URL: a.url, Logger: a.log, Scheme: a.scheme, Audit: a.trail,
 	})
 	main := &router{
 		packages: packages, api: a.newAPI(), health: a.health, proxies: a.cfg.TrustedProxies, log: a.log,
@@ -305,7 +312,7 @@ func (a *App) listen(ctx context.Context) error {
 		main.metrics = a.metrics.Handler()
 	}
 	edge := &ops.Edge{
-		Next: main, Metrics: a.metrics, Log: a.requests, Errors: a.log, Now: a.now,
+		Next: main, Metrics: a.metrics, Log: a.requests, Audit: a.trail, Errors: a.log, Now: a.now,
 		Trusted: a.cfg.TrustedProxies, BodyPatience: bodyPatience,
 	}
 	for _, s := range []struct {

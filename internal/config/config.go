@@ -48,6 +48,12 @@ type Config struct {
 
 	MixedNames []string `key:"mixed-names" value:"DOMAIN|ACCOUNT/DOMAIN" doc:"Domains in which a package name that is published in one repository may come from outside in another. Anywhere else it may not: docs/divergences.md. Give all replicas the same."`
 
+	AccessRecords     time.Duration `key:"access-records" default:"2160h" value:"DURATION" doc:"How long the records of who did what are kept: 90 days by default; 0 keeps none. docs/audit.md."`
+	AccessRecordsSize Size          `key:"access-records-size" default:"10GiB" value:"SIZE" doc:"Bound of the access records on disk; the oldest go first."`
+
+	EventLogSize Size          `key:"event-log-size" default:"64MiB" value:"SIZE" doc:"Bound of an account's event log, after which the next file is begun; four older ones are kept. docs/events.md."`
+	DeadLetters  time.Duration `key:"dead-letters" default:"336h" value:"DURATION" doc:"How long events that could not be delivered are kept: 14 days by default."`
+
 	ShutdownTimeout time.Duration `key:"shutdown-timeout" default:"30s" value:"DURATION" doc:"How long running requests may take to finish after SIGTERM."`
 }
 

@@ -74,6 +74,12 @@ func (c Config) problems(source func(key string) string) []error {
 	if c.MaxSearched < 1 {
 		bad("max-searched", "want at least 1")
 	}
+	if c.AccessRecords < 0 {
+		bad("access-records", "want a duration like 2160h, or 0 to keep none")
+	}
+	if c.AccessRecordsSize == 0 {
+		bad("access-records-size", "want a size like 10GiB; access-records 0 keeps none")
+	}
 	if c.MaxAssetSize == 0 {
 		bad("max-asset-size", "0 would refuse every package")
 	}

@@ -88,3 +88,22 @@ func (r *Runner) rotateKeys(ctx context.Context, _ catalog.Job) error {
 	}
 	return err
 }
+
+// tidyRecords folds and deletes access records, a few blocks at a time.
+func (r *Runner) tidyRecords(ctx context.Context, _ catalog.Job) error {
+	if r.opt.Records == nil {
+		return nil
+	}
+	for {
+		more, err := r.opt.Records.Tidy(ctx)
+		if err != nil {
+			return fmt.Errorf("tidy the access records: %w", err)
+		}
+		if !more {
+			return nil
+		}
+		if nearlyOver(ctx) {
+			return errMore
+		}
+	}
+}

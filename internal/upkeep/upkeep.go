@@ -21,6 +21,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"packhouse/internal/audit"
 	"packhouse/internal/blob"
 	"packhouse/internal/catalog"
 	"packhouse/internal/fault"
@@ -32,6 +33,7 @@ type Options struct {
 	DB       *catalog.DB
 	Blobs    blob.Store
 	Identity *identity.Service // nil: signing keys are not rotated
+	Records  *audit.Trail      // nil: there are no access records
 	// Local are tasks of this process's own disk, run at the start and every hour.
 	Local []Local
 
@@ -87,7 +89,8 @@ func table() []kind {
 	return []kind{
 		{catalog.JobPurgeRepository, 0, 5 * time.Minute, (*Runner).purgeRepository},
 		{"sweep-blobs", time.Hour, 2 * time.Hour, (*Runner).sweepBlobs},
-		{"trim-outbox", time.Hour, 10 * time.Minute, (*Runner).trimOutbox},
+		{"purge-dead-letters", time.Hour, 10 * time.Minute, (*Runner).purgeLetters},
+		{"tidy-access-records", 10 * time.Minute, 10 * time.Minute, (*Runner).tidyRecords},
 		{"rotate-keys", time.Hour, time.Minute, (*Runner).rotateKeys},
 	}
 }

@@ -1,0 +1,176 @@
+package app
+
+import (
+	"context"
+	"path/filepath"
+	"reflect"
+	"strings"
+
+	"packhouse/internal/artifact"
+	"packhouse/internal/audit"
+	"packhouse/internal/catalog"
+	"packhouse/internal/config"
+	"packhouse/internal/identity"
+	"packhouse/internal/restjson"
+)
+
+// openTrail opens the access records: in a file of their own, so that writing
+// them holds up nobody, or in the PostgreSQL that replicas share.
+func (a *App) openTrail(ctx context.Context) error {
+	if a.cfg.AccessRecords == 0 {
+		return nil
+	}
+	o := audit.Options{
+		DB: a.db, Keep: a.cfg.AccessRecords, MaxBytes: int64(a.cfg.AccessRecordsSize), Now: a.now, Logger: a.log,
+	}
+	if file := AccessRecordsFile(a.cfg); file != "" {
+		records, err := catalog.Open(ctx, "sqlite:"+file, catalog.Options{Logger: a.log, Now: a.now, Connections: 2, Records: true})
+		if err != nil {
+			return err
+		}
+		a.closers = append(a.closers, records.Close)
+		o.Records = records
+	}
+	var err error
+	if a.trail, err = audit.Open(ctx, o); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, a.trail.Close)
+	return nil
+}
+
+// AccessRecordsFile is where the access records of the embedded database are;
+// empty when they are in PostgreSQL.
+func AccessRecordsFile(cfg config.Config) string {
+	if !strings.HasPrefix(databaseOf(cfg), "sqlite:") {
+		return ""
+	}
+	return filepath.Join(cfg.Data, "access.db")
+}
+
+type witnessKey struct{}
+
+// witness is that of one call; the call is done before its Entry is made.
+type witness struct{ *audit.Witness }
+
+// callBegins has the record of a call that may change something committed with
+// the change.
+func (a *App) callBegins(ctx context.Context, c *restjson.Call) context.Context {
+	w, ok := ctx.Value(witnessKey{}).(*witness)
+	if !ok || a.trail == nil || readOnly(c.Operation) {
+		return ctx
+	}
+	id, _ := audit.ParseID(c.RequestID)
+	known := audit.Entry{ID: id, Method: "POST", Client: c.SourceIP, Agent: c.UserAgent}
+	a.describeEntry(ctx, &known, c)
+	w.Witness = a.trail.Witness(func() audit.Entry { return known })
+	return w.Context(ctx)
+}
+
+// recordCall fills in the access record of an answered call.
+func (a *App) recordCall(ctx context.Context, e *audit.Entry, c *restjson.Call, err error) {
+	if c.Operation == "" || a.trail == nil { // no operation has that address
+		return
+	}
+	a.describeEntry(ctx, e, c)
+	if err == nil && !e.ReadOnly && c.Output != nil {
+		e.Response = audit.Redact(c.Output)
+	}
+	e.Failed(err)
+	if w, ok := ctx.Value(witnessKey{}).(*witness); ok {
+		e.Witnessed = w.Kept()
+	}
+}
+
+// describeEntry says in an access record what a call is about.
+func (a *App) describeEntry(ctx context.Context, e *audit.Entry, c *restjson.Call) {
+	e.Source, e.Event, e.ReadOnly = c.Source, c.Operation, readOnly(c.Operation)
+	caller, _ := c.Principal.(identity.Caller)
+	e.Subject = caller.Subject()
+	if c.Input == nil {
+		return
+	}
+	e.Parameters = audit.Redact(c.Input)
+	if e.Source != audit.CodeArtifact {
+		return
+	}
+	in := reflect.ValueOf(c.Input).Elem()
+	text := func(names ...string) string {
+		for _, name := range names {
+			if f := in.FieldByName(name); f.IsValid() && f.Kind() == reflect.String && f.String() != "" {
+				return f.String()
+			}
+		}
+		return ""
+	}
+	id := artifact.RepositoryID{Owner: text("DomainOwner"), Domain: text("Domain"), Name: text("Repository", "DestinationRepository")}
+	if id.Owner == "" {
+		id.Owner = caller.Account()
+	}
+	if id.Domain == "" {
+		return
+	}
+	e.About(id)
+	e.Package = artifact.Coordinates{Format: artifact.Format(text("Format")), Namespace: text("Namespace"), Name: text("Package")}
+	if e.Package.Name != "" {
+		if known, err := a.registry.Ecosystem(e.Package.Format); err == nil {
+			if c, err := known.Normalize(e.Package); err == nil {
+				e.Package = c
+			}
+		}
+		e.Version = text("PackageVersion")
+		if f := in.FieldByName("Versions"); f.IsValid() {
+			e.Versions, _ = f.Interface().([]string)
+		}
+		if f := in.FieldByName("VersionRevisions"); f.IsValid() && len(e.Versions) == 0 {
+			for it := f.MapRange(); it.Next(); {
+				e.Versions = append(e.Versions, it.Key().String())
+			}
+		}
+	}
+	if id.Name != "" {
+		e.Administrator = a.administrator(ctx, id)
+	}
+}
+
+// administrator is the account of a repository; empty when it is not there.
+func (a *App) administrator(ctx context.Context, id artifact.RepositoryID) (account string) {
+	_ = a.db.View(context.WithoutCancel(ctx), func(tx *catalog.Tx) error { // a record without it is better than none
+		d, err := tx.Domain(id.Owner, id.Domain)
+		if err != nil {
+			return err
+		}
+		r, err := tx.Repository(d.ID, id.Name)
+		account = r.Administrator
+		return err
+	})
+	return account
+}
+
+// readOnly tells whether an operation changes nothing, as CloudTrail sees it.
+func readOnly(operation string) bool {
+	if operation == "GetAuthorizationToken" {
+		return false
+	}
+	for _, verb := range []string{"Get", "List", "Describe", "Simulate", "Assume", "Explain", "Test"} {
+		if strings.HasPrefix(operation, verb) {
+			return true
+		}
+	}
+	return false
+}
+
+// observeTrail shows what became of the access records.
+func (a *App) observeTrail() {
+	if a.trail == nil {
+		return
+	}
+	stat := func(of func(audit.Stats) int64) func() float64 {
+		return func() float64 { return float64(of(a.trail.Stats())) }
+	}
+	a.metrics.Counter("access_records_total", "Access records made.", stat(func(s audit.Stats) int64 { return s.Added }))
+	a.metrics.Counter("access_records_written_total", "Access records written to the database.", stat(func(s audit.Stats) int64 { return s.Written }))
+	a.metrics.Counter("access_records_dropped_total", "Access records of reads lost because the database did not keep up.", stat(func(s audit.Stats) int64 { return s.Dropped }))
+	a.metrics.Gauge("access_records_waiting", "Access records in memory.", stat(func(s audit.Stats) int64 { return s.Waiting }))
+	a.metrics.Gauge("access_records_bytes", "Bytes of the indexed access records, as of the last upkeep.", stat(func(s audit.Stats) int64 { return s.Bytes }))
+}
