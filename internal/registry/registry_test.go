@@ -211,7 +211,7 @@ func newHouse(t testing.TB, remote *outside) *house {
 	if remote != nil {
 		connections[public] = artifact.Connection{Name: public, Format: artifact.NPM, URL: remote.URL + "/"}
 	}
-	s, err := New(db, memblob.New(blob.Limits{HoldBack: 4}), access.New(db), []Ecosystem{plain{}}, Options{
+	s, err := New(db, memblob.New(blob.Limits{HoldBack: 4}), access.New(db), []Ecosystem{plain{}, files{}, jars{}}, Options{
 		Region: "us-east-1", Connections: connections, RenderDir: t.TempDir() + "/finished",
 		Get: func(artifact.Connection) upstream.Get { return get }, Logger: slog.New(slog.DiscardHandler),
 	})
