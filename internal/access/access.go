@@ -94,9 +94,8 @@ func Filter[T any](ctx context.Context, c *Checker, caller Caller, items []T, ne
 
 func (c *Checker) check(ctx context.Context, caller Caller, need *Need) error {
 	principal := caller.Principal()
-	if owner, domain, limited := caller.Scope(); limited && !within(need.Resource, owner, domain) {
-		return fault.New(fault.Denied, "User: %s is not authorized to perform: %s on resource: %s because the token is for domain %s of account %s",
-			principal, need.Action, need.Resource, domain, owner)
+	if text := outOfScope(caller, need); text != "" {
+		return &fault.Error{Kind: fault.Denied, Message: text}
 	}
 	generation := c.db.Generation() // before anything is loaded
 	key, plain := grantOf(principal, need)
@@ -110,7 +109,7 @@ func (c *Checker) check(ctx context.Context, caller Caller, need *Need) error {
 	if err := t.load(principal); err != nil {
 		return fmt.Errorf("load the policies that apply to %s: %w", need.Action, err)
 	}
-	d, request := t.decide(principal)
+	d := t.decide(principal)
 	if t.err != nil {
 		return fmt.Errorf("decide %s: %w", need.Action, t.err)
 	}
@@ -121,9 +120,28 @@ func (c *Checker) check(ctx context.Context, caller Caller, need *Need) error {
 	case d.Allowed:
 		return nil
 	case principal.Type == policy.Anonymous:
-		return fault.New(fault.Unauthenticated, "credentials required")
+		return fault.New(fault.Unauthenticated, "credentials required to perform: %s on resource: %s", need.Action, need.Resource)
 	}
-	return &fault.Error{Kind: fault.Denied, Message: d.Message(request)}
+	return &fault.Error{Kind: fault.Denied, Message: t.refusal(&d)}
+}
+
+// refusal is what a caller is told who may not: what was asked for and, to the
+// people of the account that owns the resource, which policy said so.
+func (t *task) refusal(d *verdict) string {
+	if account := d.request.Principal.Account; account == "" || account != t.owner {
+		return policy.Refusal(&d.request)
+	}
+	return d.Message(&d.request) + "; " + d.Detail(&d.docs)
+}
+
+// outOfScope says why the caller's token is no good for a need; empty: it is.
+func outOfScope(caller Caller, need *Need) string {
+	owner, domain, limited := caller.Scope()
+	if !limited || within(need.Resource, owner, domain) {
+		return ""
+	}
+	return fmt.Sprintf("User: %s is not authorized to perform: %s on resource: %s because the token is for domain %s of account %s",
+		caller.Principal(), need.Action, need.Resource, domain, owner)
 }
 
 // within tells whether a CodeArtifact ARN lies in a domain.

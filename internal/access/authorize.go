@@ -16,22 +16,32 @@ func (c *Checker) Authorize(ctx context.Context, call *restjson.Call, needs []re
 		return fmt.Errorf("operation %s is called by a %T", call.Operation, call.Principal)
 	}
 	for _, n := range needs {
-		need, err := c.Need(ctx, n.Action, n.Resource)
+		need, err := c.Resolve(ctx, n)
 		if err != nil {
 			return err
-		}
-		need.WithoutResourcePolicy = need.WithoutResourcePolicy || n.IdentityOnly
-		if len(n.Context) > 0 {
-			need.Context = joined(need.Context, n.Context)
-		}
-		if n.Action == bearerAction {
-			need.Context = withServiceName(n.Context)
 		}
 		if err := c.check(ctx, caller, &need); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Resolve makes the Need of what an operation of the API asks for. Errors are
+// those of Checker.Need.
+func (c *Checker) Resolve(ctx context.Context, n restjson.Need) (Need, error) {
+	need, err := c.Need(ctx, n.Action, n.Resource)
+	if err != nil {
+		return Need{}, err
+	}
+	need.WithoutResourcePolicy = need.WithoutResourcePolicy || n.IdentityOnly
+	if len(n.Context) > 0 {
+		need.Context = joined(need.Context, n.Context)
+	}
+	if n.Action == bearerAction {
+		need.Context = withServiceName(n.Context)
+	}
+	return need, nil
 }
 
 // joined has the keys of both, and the values of given where both have one.

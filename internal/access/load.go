@@ -18,7 +18,7 @@ import (
 // does not exist, the domain's owner is taken to, so that callers who may know
 // hear that it is missing and others that they may not. CreateRepository may be
 // asked for on the repository to be. Errors are fault.Invalid for an ARN that
-// names nothing of CodeArtifact, IAM or STS.
+// names nothing of CodeArtifact, IAM, STS or EventBridge.
 func (c *Checker) Need(ctx context.Context, action, resource string) (Need, error) {
 	if resource == "*" {
 		return Everything(action), nil
@@ -30,7 +30,7 @@ func (c *Checker) Need(ctx context.Context, action, resource string) (Need, erro
 	switch name.Service {
 	case "iam":
 		return c.iamNeed(ctx, action, name)
-	case "sts":
+	case "sts", "events":
 		return Need{Action: action, Resource: resource, Owner: name.Account, WithoutResourcePolicy: true}, nil
 	}
 	target, err := name.Target()
@@ -81,7 +81,9 @@ var errUnreadable = errors.New("a stored policy cannot be read")
 // standing is what a user or role has by itself, whatever it asks for.
 type standing struct {
 	policies []*policy.Document
+	sources  []Source           // of policies
 	boundary []*policy.Document // nil: none
+	bound    Source             // of boundary
 	groups   []string           // ARNs
 	tags     map[string]string  // nil: none
 }
@@ -160,7 +162,7 @@ func (s *standing) describe(tx *catalog.Tx, id, boundary string) error {
 	if err != nil {
 		return fmt.Errorf("permissions boundary of %s: %w", id, err)
 	}
-	s.boundary = []*policy.Document{d}
+	s.boundary, s.bound = []*policy.Document{d}, managedSource(boundary)
 	return nil
 }
 
@@ -170,20 +172,33 @@ func (s *standing) attach(tx *catalog.Tx, account, kind, name string) error {
 		return err
 	}
 	for _, row := range rows {
-		d, err := compile(tx, row)
+		source := Source{Type: kind, Name: row.PolicyName}
+		if row.ManagedARN != "" {
+			source = managedSource(row.ManagedARN)
+		}
+		source.Holder = kind + " " + name
+		d, err := compile(tx, row, source)
 		if err != nil {
 			return fmt.Errorf("policy %s of %s %s: %w", row.PolicyName, kind, name, err)
 		}
-		s.policies = append(s.policies, d)
+		s.policies, s.sources = append(s.policies, d), append(s.sources, source)
 	}
 	return nil
 }
 
-func compile(tx *catalog.Tx, row catalog.IdentityPolicy) (*policy.Document, error) {
+func compile(tx *catalog.Tx, row catalog.IdentityPolicy, source Source) (*policy.Document, error) {
 	if row.ManagedARN == "" {
-		return parse(row.Document, row.PolicyName)
+		return parse(row.Document, source)
 	}
 	return managed(tx, row.ManagedARN)
+}
+
+func managedSource(policyARN string) Source {
+	source := Source{Type: SourceManaged, Name: lastPart(policyARN), ARN: policyARN}
+	if policy.ManagedByARN(policyARN) != nil {
+		source.Type = SourceShipped
+	}
+	return source
 }
 
 // managed is the version in effect of a managed policy, of AWS or a customer.
@@ -198,17 +213,17 @@ func managed(tx *catalog.Tx, policyARN string) (*policy.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	return parse(v.Document, lastPart(policyARN))
+	return parse(v.Document, managedSource(policyARN))
 }
 
 // parse makes a broken stored document an internal error: the caller did
 // nothing wrong.
-func parse(text, name string) (*policy.Document, error) {
+func parse(text string, source Source) (*policy.Document, error) {
 	d, err := policy.Parse([]byte(text))
 	if err != nil {
 		return nil, fmt.Errorf("%w: %s", errUnreadable, err.Error())
 	}
-	return d.Named(name), nil
+	return d.Named(source.String()), nil
 }
 
 // resourcePolicy is the compiled policy of a resource; nil when it has none.
@@ -220,7 +235,7 @@ func resourcePolicy(tx *catalog.Tx, arn string) (*policy.Document, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := parse(row.Document, arn)
+	d, err := parse(row.Document, Source{Type: SourceResource, ARN: arn})
 	if err != nil {
 		return nil, fmt.Errorf("policy on %s: %w", arn, err)
 	}

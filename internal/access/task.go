@@ -35,7 +35,8 @@ type decisionInputs struct {
 	resource [maxPolicies]*policy.Document
 	owner    string
 
-	asked     bool // a condition or variable looked at the request
+	asked     bool                // a condition or variable looked at the request
+	asking    map[string][]string // set by Explain: the keys asked for and their values
 	facts     policy.Facts
 	described bool
 	err       error // from within a condition
@@ -90,9 +91,16 @@ func standingKey(p *policy.Principal) string {
 	return p.ARN
 }
 
+// verdict is a decision with what went into it.
+type verdict struct {
+	policy.Decision
+	request policy.Request
+	docs    policy.Policies
+}
+
 // decide asks about the resource and, if that is not enough and nothing denies,
 // about its alternative.
-func (t *task) decide(p *policy.Principal) (policy.Decision, policy.Request) {
+func (t *task) decide(p *policy.Principal) verdict {
 	request := policy.Request{
 		Principal: *p, Action: t.need.Action, Resource: t.need.Resource, ResourceAccount: t.owner,
 		Context: t, IdentityOnly: t.need.WithoutResourcePolicy,
@@ -105,25 +113,25 @@ func (t *task) decide(p *policy.Principal) (policy.Decision, policy.Request) {
 		Resource: t.resource[:len(t.need.Policies)],
 	}
 	if t.need.Trust != nil {
-		return t.decideTrust(request, docs), request
+		docs.Resource, request.IdentityOnly = []*policy.Document{t.need.Trust}, false
+		return verdict{decideTrust(request, docs), request, docs}
 	}
 	d := policy.Evaluate(request, docs)
 	if t.need.Alternative == "" || d.Reason == policy.ExplicitDeny {
-		return d, request
+		return verdict{d, request, docs}
 	}
 	other := request
 	other.Resource = t.need.Alternative
 	if o := policy.Evaluate(other, docs); o.Allowed && !d.Allowed || o.Reason == policy.ExplicitDeny {
-		return o, other
+		return verdict{o, other, docs}
 	}
-	return d, request
+	return verdict{d, request, docs}
 }
 
 // decideTrust is about a role. Its trust policy has to let the caller in,
 // whatever identity policies say: where it does not do so by itself, both are
 // needed, as between accounts.
-func (t *task) decideTrust(request policy.Request, docs policy.Policies) policy.Decision {
-	docs.Resource, request.IdentityOnly = []*policy.Document{t.need.Trust}, false
+func decideTrust(request policy.Request, docs policy.Policies) policy.Decision {
 	if d := policy.Evaluate(request, docs); !d.Allowed || d.Kind == policy.Resource {
 		return d
 	}
@@ -139,6 +147,14 @@ const (
 // Value implements policy.ConditionContext.
 func (t *task) Value(key string) ([]string, bool) {
 	t.asked = true
+	values, ok := t.value(key)
+	if t.asking != nil {
+		t.asking[key] = values
+	}
+	return values, ok
+}
+
+func (t *task) value(key string) ([]string, bool) {
 	for name, values := range t.need.Context {
 		if strings.EqualFold(name, key) {
 			return values, true

@@ -96,7 +96,9 @@ func (c *condition) compile(variables bool) error {
 // holds decides the condition. Several values in the policy are alternatives
 // (for negated operators: none of them may match). Several values in the
 // request without a set prefix, which AWS leaves undefined: one of them must
-// match, and under a negated operator none of them may.
+// match, and under a negated operator none of them may. A variable without a
+// value is like nothing, which satisfies negated operators (IAM guide, "Policy
+// variables with no value").
 func (c *condition) holds(ctx ConditionContext) bool {
 	got, present := lookup(ctx, c.key)
 	if c.op.presence {
@@ -116,20 +118,17 @@ func (c *condition) holds(ctx ConditionContext) bool {
 		}
 		return c.ifExists || c.op.negated
 	}
-	want := yes
-	if c.op.negated {
-		want = no
-	}
 	all := c.set == forAllValues || c.set == single && c.op.negated
 	for _, g := range got {
-		if (c.compare(g, ctx) == want) != all {
+		if satisfied := (c.compare(g, ctx) == yes) != c.op.negated; satisfied != all {
 			return !all
 		}
 	}
 	return all
 }
 
-// compare is yes when any value of the policy matches got.
+// compare is yes when any value of the policy matches got, and unresolved when
+// none does and one has a variable without a value.
 func (c *condition) compare(got string, ctx ConditionContext) verdict {
 	result := no
 	for _, cmp := range c.comparisons {

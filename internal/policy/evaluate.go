@@ -1,6 +1,9 @@
 package policy
 
-import "strings"
+import (
+	"fmt"
+	"strings"
+)
 
 // Request is one question: may the principal do this action on this resource?
 type Request struct {
@@ -35,7 +38,10 @@ const (
 	RootUser
 )
 
-var kindNames = [...]string{"identity-based policy", "permissions boundary", "session policy", "resource-based policy", "root user"}
+var (
+	kindNames   = [...]string{"identity-based policy", "permissions boundary", "session policy", "resource-based policy", "root user"}
+	kindPlurals = [...]string{"identity-based policies", "permissions boundaries", "session policies", "resource-based policies"}
+)
 
 // String is the kind in AWS's words, for messages.
 func (k Kind) String() string {
@@ -77,15 +83,55 @@ type Decision struct {
 	// Statement is the statement that decided; nil for an implicit deny and
 	// for the root user's own right. It is shared: do not change it.
 	Statement *StatementRef
+	// Silent are, for an implicit deny, the kinds of policy that had a say and
+	// no statement that allows the request.
+	Silent Kinds
+}
+
+// Kinds is a set of kinds of policy.
+type Kinds uint8
+
+// limits are the kinds that take away and give nothing.
+const limits Kinds = 1<<Boundary | 1<<Session
+
+// Has tells whether k is in the set.
+func (s Kinds) Has(k Kind) bool { return s&(1<<k) != 0 }
+
+// Refusal is the text of an access-denied error for those who are told no
+// more than what they asked for: callers of other accounts.
+func Refusal(r *Request) string {
+	return "User: " + r.Principal.String() + " is not authorized to perform: " + r.Action + " on resource: " + r.Resource
 }
 
 // Message is the text of an access-denied error, worded as AWS words it.
-func (d Decision) Message(r Request) string {
-	why := "because no " + d.Kind.String() + " allows the " + r.Action + " action"
+func (d Decision) Message(r *Request) string {
 	if d.Reason == ExplicitDeny {
-		why = "with an explicit deny in " + article(d.Kind.String())
+		return Refusal(r) + " with an explicit deny in " + article(d.Kind.String())
 	}
-	return "User: " + r.Principal.String() + " is not authorized to perform: " + r.Action + " on resource: " + r.Resource + " " + why
+	return Refusal(r) + " because no " + d.Kind.String() + " allows the " + r.Action + " action"
+}
+
+// Detail says what Message leaves out: the statement that decided or, where
+// none did, where nothing was found. It names policies and statements and tells
+// nothing of what they say. p are the policies that were evaluated.
+func (d Decision) Detail(p *Policies) string {
+	if d.Statement != nil {
+		return "decided by " + d.Statement.String()
+	}
+	var silent []string
+	for k, docs := range [...][]*Document{p.Identity, p.Boundary, p.Session, p.Resource} {
+		if !d.Silent.Has(Kind(k)) {
+			continue
+		}
+		n := 0
+		for _, doc := range docs {
+			if doc != nil {
+				n++
+			}
+		}
+		silent = append(silent, fmt.Sprintf("%s (%d)", kindPlurals[k], n))
+	}
+	return "found no allow in: " + strings.Join(silent, ", ")
 }
 
 func article(noun string) string {
@@ -98,21 +144,21 @@ func article(noun string) string {
 // Evaluate decides (specification 6.2). It allocates nothing unless a
 // statement has policy variables or the context does.
 func Evaluate(r Request, p Policies) Decision {
-	identity := scan(&r, p.Identity, Identity)
+	identity := scan(&r, p.Identity, Identity, false)
 	if identity.deny != nil {
 		return denied(identity.deny, Identity)
 	}
-	boundary := scan(&r, p.Boundary, Boundary)
+	boundary := scan(&r, p.Boundary, Boundary, false)
 	if boundary.deny != nil {
 		return denied(boundary.deny, Boundary)
 	}
-	session := scan(&r, p.Session, Session)
+	session := scan(&r, p.Session, Session, false)
 	if session.deny != nil {
 		return denied(session.deny, Session)
 	}
 	var resource found
 	if !r.IdentityOnly {
-		resource = scan(&r, p.Resource, Resource)
+		resource = scan(&r, p.Resource, Resource, p.Boundary != nil)
 		if resource.deny != nil {
 			return denied(resource.deny, Resource)
 		}
@@ -130,7 +176,7 @@ func Evaluate(r Request, p Policies) Decision {
 		if granted == grantDirect {
 			return allowed(resource.allow, Resource)
 		}
-		return Decision{Kind: Resource}
+		return Decision{Kind: Resource, Silent: 1 << Resource}
 	case sameAccount && granted == grantDirect:
 		return allowed(resource.allow, Resource)
 	}
@@ -143,15 +189,26 @@ func Evaluate(r Request, p Policies) Decision {
 	if !hasRight && sameAccount && granted == grantLimited {
 		right, kind, hasRight = resource.allow, Resource, true
 	}
+	var silent Kinds
+	mark := func(k Kind, isSilent bool) bool {
+		if isSilent {
+			silent |= 1 << k
+		}
+		return isSilent
+	}
+	mark(Identity, identity.allow == nil && kind != RootUser)
+	mark(Resource, resource.allow == nil && !r.IdentityOnly)
+	bounded := mark(Boundary, p.Boundary != nil && boundary.allow == nil)
+	limited := mark(Session, p.Session != nil && session.allow == nil)
 	switch {
 	case !hasRight:
-		return Decision{Kind: Identity}
+		return Decision{Kind: Identity, Silent: silent}
 	case !sameAccount && granted == grantNone:
-		return Decision{Kind: Resource}
-	case p.Boundary != nil && boundary.allow == nil:
-		return Decision{Kind: Boundary}
-	case p.Session != nil && session.allow == nil:
-		return Decision{Kind: Session}
+		return Decision{Kind: Resource, Silent: silent}
+	case bounded:
+		return Decision{Kind: Boundary, Silent: silent & limits}
+	case limited:
+		return Decision{Kind: Session, Silent: silent & limits}
 	}
 	return allowed(right, kind)
 }
@@ -175,7 +232,9 @@ type found struct {
 	grant grant      // how allow names the caller; grantDirect outside resource policies
 }
 
-func scan(r *Request, docs []*Document, kind Kind) found {
+// scan reads the documents of one kind; bounded says that the caller has a
+// permissions boundary.
+func scan(r *Request, docs []*Document, kind Kind, bounded bool) found {
 	var f found
 	for _, d := range docs {
 		if d == nil || f.grant == grantDirect && !d.hasDeny {
@@ -186,7 +245,7 @@ func scan(r *Request, docs []*Document, kind Kind) found {
 			if s.effect == Allow && f.grant == grantDirect {
 				continue
 			}
-			g, m := s.match(r, kind)
+			g, m := s.match(r, kind, bounded)
 			if m.part != matched {
 				continue
 			}
@@ -219,13 +278,14 @@ type miss struct {
 
 // match compares the cheap elements first. A statement without a principal
 // names nobody in a resource policy; one without a resource is about the
-// resource it is attached to.
-func (s *statement) match(r *Request, kind Kind) (grant, miss) {
+// resource it is attached to. NotPrincipal exempts nobody with a permissions
+// boundary, as the IAM guide warns.
+func (s *statement) match(r *Request, kind Kind, bounded bool) (grant, miss) {
 	if !s.actions.match(r.Action) {
 		return grantNone, miss{part: missedAction}
 	}
 	if s.resources.present {
-		if !s.resources.match(r.Resource, r.Context) {
+		if !s.resources.match(s.effect, r.Resource, r.Context) {
 			return grantNone, miss{part: missedResource}
 		}
 	} else if kind != Resource {
@@ -233,7 +293,9 @@ func (s *statement) match(r *Request, kind Kind) (grant, miss) {
 	}
 	g := grantDirect
 	if s.principals != nil {
-		g = s.principals.match(&r.Principal)
+		if !s.principals.negated || !bounded {
+			g = s.principals.match(&r.Principal)
+		}
 	} else if kind == Resource {
 		g = grantNone
 	}

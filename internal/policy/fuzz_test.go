@@ -3,6 +3,7 @@ package policy
 import (
 	"encoding/json"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -65,7 +66,7 @@ func FuzzParse(f *testing.F) {
 }
 
 // Whatever the documents: a Deny that matches wins wherever it stands, one more
-// Deny never opens anything, IdentityOnly is the same as having no resource
+// Deny never opens anything, the order of statements does not matter, IdentityOnly is the same as having no resource
 // policy, and Trace agrees.
 func FuzzEvaluate(f *testing.F) {
 	docs := seedDocuments(f)
@@ -103,6 +104,10 @@ func FuzzEvaluate(f *testing.F) {
 			t.Fatalf("trace decides otherwise:\n%s", diff)
 		}
 		checkDenyWins(t, r, p, Trace(r, p))
+		turned := Evaluate(r, Policies{Identity: []*Document{backwards(a)}, Resource: []*Document{backwards(b)}, Boundary: p.Boundary, Session: p.Session})
+		if turned.Reason != base.Reason || turned.Kind != base.Kind {
+			t.Fatalf("the order of statements turned %s into %s", summary(base), summary(turned))
+		}
 		for kind, deny := range map[Kind]*Document{Identity: everything, Boundary: everything, Session: everything, Resource: everybody} {
 			if got := Evaluate(r, p.with(kind, deny)); got.Reason != ExplicitDeny {
 				t.Fatalf("with a deny in the %v: %s", kind, summary(got))
@@ -132,6 +137,14 @@ func checkDenyWins(t *testing.T, r Request, p Policies, e Explanation) {
 	if matchedDeny != (e.Decision.Reason == ExplicitDeny) {
 		t.Fatalf("%+v with %+v: matched deny %v, decision %s", r, p, matchedDeny, summary(e.Decision))
 	}
+}
+
+// backwards gives the statements of d in the other order.
+func backwards(d *Document) *Document {
+	c := *d
+	c.statements = slices.Clone(d.statements)
+	slices.Reverse(c.statements)
+	return &c
 }
 
 // denials gives the Deny statements of d alone.

@@ -12,10 +12,11 @@ import (
 // node is one JSON value that remembers the order of its members, which a Go
 // map would lose.
 type node struct {
-	kind    nodeKind
-	text    string // of a string, number or boolean
-	items   []node
-	members []member
+	kind     nodeKind
+	text     string // of a string, number or boolean
+	items    []node
+	members  []member
+	from, to int64 // of an object: the bytes just behind its braces
 }
 
 type member struct {
@@ -92,7 +93,7 @@ func readArray(dec *json.Decoder, depth int) (node, error) {
 }
 
 func readObject(dec *json.Decoder, depth int) (node, error) {
-	n := node{kind: nodeObject}
+	n := node{kind: nodeObject, from: dec.InputOffset()}
 	seen := map[string]bool{}
 	for dec.More() {
 		token, err := dec.Token()
@@ -111,6 +112,7 @@ func readObject(dec *json.Decoder, depth int) (node, error) {
 		n.members = append(n.members, member{name: name, value: value})
 	}
 	_, err := dec.Token() // the closing brace
+	n.to = dec.InputOffset()
 	return n, err
 }
 

@@ -16,7 +16,7 @@ type ManagedPolicy struct {
 	Name     string
 	ARN      string
 	Text     string
-	Document *Document // named after the policy
+	Document *Document // named after the ARN
 }
 
 // The managed policies by name.
@@ -39,7 +39,7 @@ var managed = sync.OnceValue(func() []ManagedPolicy {
 			panic("policy: " + name + ": " + err.Error())
 		}
 		out = append(out, ManagedPolicy{
-			Name: name, ARN: arn.Policy("aws", "", name).String(), Text: string(text), Document: d.Named(name),
+			Name: name, ARN: arn.Policy("aws", "", name).String(), Text: string(text), Document: d.Named("policy " + arn.Policy("aws", "", name).String()),
 		})
 	}
 	return out

@@ -216,7 +216,7 @@ var conditionCases = []struct {
 	{`{"StringEquals":{"aws:ResourceTag/owner":"${aws:username}"}}`, "aws:ResourceTag/owner=${aws:username}", false},
 	{`{"StringEquals":{"aws:ResourceTag/owner":["${aws:username}","all"]}}`, "aws:ResourceTag/owner=all", true},
 	{`{"StringNotEquals":{"aws:ResourceTag/owner":"${aws:username}"}}`, "aws:ResourceTag/owner=alice; aws:username=bob", true},
-	{`{"StringNotEquals":{"aws:ResourceTag/owner":"${aws:username}"}}`, "aws:ResourceTag/owner=alice", false},
+	{`{"StringNotEquals":{"aws:ResourceTag/owner":"${aws:username}"}}`, "aws:ResourceTag/owner=alice", true},
 	{`{"StringEquals":{"aws:ResourceTag/team":"${aws:PrincipalTag/Team, 'none'}"}}`, "aws:ResourceTag/team=none", true},
 	{`{"StringEquals":{"aws:ResourceTag/team":"${aws:PrincipalTag/Team, 'none'}"}}`, "aws:ResourceTag/team=web; aws:principaltag/team=web", true},
 	{`{"StringEquals":{"aws:ResourceTag/team":"${aws:PrincipalTag/Team, 'a}b'}-x"}}`, "aws:ResourceTag/team=a}b-x", true},
@@ -235,7 +235,7 @@ var conditionCases = []struct {
 	{`{"ArnLike":{"aws:SourceArn":"arn:aws:iam::${aws:PrincipalAccount}:role/*"}}`, "aws:SourceArn=" + roleARN + "; aws:PrincipalAccount=1", false},
 	{`{"ArnLike":{"aws:SourceArn":"arn:aws:iam::${aws:PrincipalAccount}:role/*"}}`, "aws:SourceArn=alice; aws:PrincipalAccount=1", false},
 	{`{"ArnLike":{"aws:SourceArn":"arn:aws:iam:${aws:username}:1:role/*"}}`, "aws:SourceArn=arn:aws:iam::1:1:role/x; aws:username=:1", false},
-	{`{"ArnNotLike":{"aws:SourceArn":"arn:aws:iam::${aws:PrincipalAccount}:role/*"}}`, "aws:SourceArn=" + roleARN, false},
+	{`{"ArnNotLike":{"aws:SourceArn":"arn:aws:iam::${aws:PrincipalAccount}:role/*"}}`, "aws:SourceArn=" + roleARN, true},
 	{`{"ArnEquals":{"aws:SourceArn":"${aws:PrincipalArn}"}}`, "aws:SourceArn=" + roleARN + "; aws:PrincipalArn=" + roleARN, true},
 	{`{"ArnEquals":{"aws:SourceArn":"${aws:PrincipalArn}"}}`, "aws:SourceArn=" + roleARN, false},
 }

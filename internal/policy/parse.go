@@ -26,13 +26,13 @@ func Parse(text []byte) (*Document, error) {
 		return nil, fault.New(fault.Invalid, "policy document: %v", err)
 	}
 	d := &Document{size: utf8.RuneCount(text)}
-	if err := d.parse(root); err != nil {
+	if err := d.parse(root, &ruler{text: text, at: Position{1, 1}}); err != nil {
 		return nil, fault.New(fault.Invalid, "policy document: %v", err)
 	}
 	return d, nil
 }
 
-func (d *Document) parse(root node) error {
+func (d *Document) parse(root node, places *ruler) error {
 	if root.kind != nodeObject {
 		return errors.New("want a JSON object")
 	}
@@ -59,10 +59,10 @@ func (d *Document) parse(root node) error {
 	if list == nil {
 		return errors.New("Statement: missing")
 	}
-	return d.parseStatements(list.orList())
+	return d.parseStatements(list.orList(), places)
 }
 
-func (d *Document) parseStatements(list []node) error {
+func (d *Document) parseStatements(list []node, places *ruler) error {
 	if len(list) == 0 {
 		return errors.New("Statement: must not be empty")
 	}
@@ -78,10 +78,38 @@ func (d *Document) parseStatements(list []node) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", s.ref.where(), err)
 		}
+		s.ref.Start, s.ref.End = places.position(list[i].from), places.position(list[i].to)
 		sids[s.ref.Sid] = true
 		d.hasDeny = d.hasDeny || s.effect == Deny
 	}
 	return nil
+}
+
+// ruler turns offsets into positions; it is asked for growing ones.
+type ruler struct {
+	text []byte
+	next int64
+	at   Position // of next
+}
+
+func (r *ruler) position(offset int64) Position {
+	for r.next < offset {
+		_, size := utf8.DecodeRune(r.text[r.next:])
+		if r.text[r.next] == '\n' {
+			r.at = Position{r.at.Line + 1, 0}
+		}
+		r.at.Column++
+		r.next += int64(size)
+	}
+	return r.at
+}
+
+// String names the statement and its document.
+func (r StatementRef) String() string {
+	if r.Document == "" {
+		return r.where()
+	}
+	return r.where() + " of " + r.Document
 }
 
 // where names the statement in an error.

@@ -192,7 +192,7 @@ func TestManaged_AreSortedAndFoundByARN(t *testing.T) {
 	var names []string
 	for _, m := range Managed() {
 		names = append(names, m.Name)
-		if got := ManagedByARN(m.ARN); got == nil || got.Name != m.Name || got.Document.Name() != m.Name {
+		if got := ManagedByARN(m.ARN); got == nil || got.Name != m.Name || got.Document.Name() != "policy "+m.ARN {
 			t.Errorf("%s: %+v", m.ARN, got)
 		}
 	}

@@ -17,11 +17,11 @@
 //     differ for a user who acts under a session policy: it always limits.
 //   - The root user may do everything in its own account unless denied.
 //   - NotPrincipal exempts only whom it names: naming the account exempts its
-//     root user, not its users.
+//     root user, not its users. It exempts nobody who has a permissions boundary.
 //   - A missing key satisfies negated operators, IfExists and ForAllValues, and
 //     fails everything else. ForAnyValue and ForAllValues override IfExists.
-//   - A policy variable without exactly one value in the request makes what it
-//     stands in not match, be it negated or not.
+//   - A policy variable without exactly one value in the request equals nothing:
+//     negated operators are satisfied, others are not, and no resource matches.
 package policy
 
 import (
@@ -48,7 +48,8 @@ type Document struct {
 }
 
 // Named gives a copy of d whose statements carry name in their references, so
-// that a decision can say which policy decided.
+// that a decision can say which policy decided. It is read in a sentence, as in
+// "Statement[0] of NAME": "inline policy limits of group developers".
 func (d *Document) Named(name string) *Document {
 	c := *d
 	c.name = name
@@ -70,7 +71,14 @@ type StatementRef struct {
 	Document string // the document's name, when it has one
 	Sid      string // the statement's Sid, when it has one
 	Index    int    // counted from 0
+	// Start and End are where the statement stands in the text, as the simulator
+	// of IAM counts: just behind its opening and its closing brace.
+	Start, End Position
 }
+
+// Position is a place in the text of a document: the character of that line and
+// column, both counted from 1.
+type Position struct{ Line, Column int }
 
 // Effect is what a statement does to the requests it matches.
 type Effect bool
@@ -207,7 +215,10 @@ func (a *actions) match(action string) bool {
 	return a.negated
 }
 
-func (rs *resources) match(resource string, ctx ConditionContext) bool {
+// match tells whether a statement of that effect is about a resource. A variable
+// without a value matches no resource; what NotResource means then AWS leaves
+// open: we let it deny and not allow.
+func (rs *resources) match(effect Effect, resource string, ctx ConditionContext) bool {
 	open := false
 	for i := range rs.patterns {
 		switch rs.patterns[i].match(resource, ctx) {
@@ -218,7 +229,7 @@ func (rs *resources) match(resource string, ctx ConditionContext) bool {
 		case no:
 		}
 	}
-	return rs.negated && !open
+	return rs.negated && (!open || effect == Deny)
 }
 
 // verdict is the outcome of one comparison.

@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -14,9 +15,13 @@ type Explanation struct {
 // StatementTrace says what one statement had to say about the request.
 type StatementTrace struct {
 	Kind      Kind
+	Policy    int // index of the document among those of its kind
 	Statement StatementRef
 	Effect    Effect
 	Matched   bool
+	// Missing are the condition keys, as written, that the statement asks for
+	// and the request has no value of. Empty when it is about another action.
+	Missing []string
 	// Why is a sentence for people: the element that did not match, or for a
 	// resource policy how it names the caller.
 	Why string
@@ -31,29 +36,35 @@ func Trace(r Request, p Policies) Explanation {
 		docs []*Document
 	}{{Identity, p.Identity}, {Boundary, p.Boundary}, {Session, p.Session}, {Resource, p.Resource}}
 	for _, k := range kinds {
-		for _, d := range k.docs {
+		for at, d := range k.docs {
 			if d == nil {
 				continue
 			}
 			for i := range d.statements {
-				e.Statements = append(e.Statements, d.statements[i].trace(&r, k.kind))
+				s := &d.statements[i]
+				t := s.trace(&r, k.kind, p.Boundary != nil)
+				t.Policy, t.Missing = at, s.missing(&r, d.version == Version2012)
+				e.Statements = append(e.Statements, t)
 			}
 		}
 	}
 	return e
 }
 
-func (s *statement) trace(r *Request, kind Kind) StatementTrace {
+func (s *statement) trace(r *Request, kind Kind, bounded bool) StatementTrace {
 	t := StatementTrace{Kind: kind, Statement: s.ref, Effect: s.effect}
 	if kind == Resource && r.IdentityOnly {
 		t.Why = "resource policies do not count for this action"
 		return t
 	}
-	g, m := s.match(r, kind)
+	g, m := s.match(r, kind, bounded)
 	t.Matched = m.part == matched
 	switch m.part {
 	case matched:
 		t.Why = "every element matches"
+		if kind == Resource && bounded && s.principals != nil && s.principals.negated {
+			t.Why += "; NotPrincipal exempts nobody who has a permissions boundary"
+		}
 		if kind == Resource && s.effect == Allow {
 			t.Why = g.explain(&r.Principal)
 		}
@@ -75,6 +86,74 @@ func (s *statement) trace(r *Request, kind Kind) StatementTrace {
 		t.Why = s.conditions[m.condition].explain(r.Context)
 	}
 	return t
+}
+
+// missing gives the keys without a value that decide about the resource and,
+// when that matches, about the conditions.
+func (s *statement) missing(r *Request, variables bool) []string {
+	if !s.actions.match(r.Action) {
+		return nil
+	}
+	keys := s.resourceKeys(nil)
+	if !s.resources.present || s.resources.match(s.effect, r.Resource, r.Context) {
+		keys = s.conditionKeys(keys, variables)
+	}
+	return slices.DeleteFunc(distinctKeys(keys), func(key string) bool {
+		_, present := lookup(r.Context, strings.ToLower(key))
+		return present
+	})
+}
+
+// ContextKeys are the condition keys that the document asks for, in conditions
+// and policy variables, as first written and in that order.
+func (d *Document) ContextKeys() []string {
+	var keys []string
+	for i := range d.statements {
+		s := &d.statements[i]
+		keys = s.conditionKeys(s.resourceKeys(keys), d.version == Version2012)
+	}
+	return distinctKeys(keys)
+}
+
+func (s *statement) resourceKeys(keys []string) []string {
+	for i := range s.resources.patterns {
+		if t := s.resources.patterns[i].template; t != nil {
+			keys = t.keys(keys)
+		}
+	}
+	return keys
+}
+
+func (s *statement) conditionKeys(keys []string, variables bool) []string {
+	for i := range s.conditions {
+		c := &s.conditions[i]
+		keys = append(keys, c.keyText)
+		for _, v := range c.values {
+			if t, err := parseTemplate(v, variables && c.op.variables, true); err == nil { // it was read before
+				keys = t.keys(keys)
+			}
+		}
+	}
+	return keys
+}
+
+func (t *template) keys(keys []string) []string {
+	for i := range t.parts {
+		if t.parts[i].key != "" && !t.parts[i].hasDefault {
+			keys = append(keys, t.parts[i].keyText)
+		}
+	}
+	return keys
+}
+
+// distinctKeys leaves out keys that differ from an earlier one in case alone.
+func distinctKeys(keys []string) []string {
+	seen := make(map[string]bool, len(keys))
+	return slices.DeleteFunc(keys, func(key string) bool {
+		known := seen[strings.ToLower(key)]
+		seen[strings.ToLower(key)] = true
+		return known
+	})
 }
 
 func (g grant) explain(p *Principal) string {

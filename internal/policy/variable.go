@@ -17,6 +17,7 @@ type template struct {
 type part struct {
 	literal    arn.Pattern
 	key        string // lower-case; empty for a literal part
+	keyText    string // as written
 	fallback   string
 	hasDefault bool
 }
@@ -91,7 +92,7 @@ func parseVariable(inner string) (part, error) {
 		}
 		fallback = fallback[1 : len(fallback)-1]
 	}
-	return part{key: strings.ToLower(key), fallback: fallback, hasDefault: hasDefault}, nil
+	return part{key: strings.ToLower(key), keyText: key, fallback: fallback, hasDefault: hasDefault}, nil
 }
 
 func (t *template) isFixed() bool { return t.parts == nil }
