@@ -38,6 +38,7 @@ func (a *API) Rows() []restjson.Row {
 		row(a, "DescribeRepository", get, "/v1/repository", onRepository, a.describeRepository, "show a repository"),
 		row(a, "DisassociateExternalConnection", kill, "/v1/repository/external-connection", onRepository, a.disassociateExternalConnection, "take no more packages from a public registry"),
 		row(a, "DisposePackageVersions", post, "/v1/package/versions/dispose", onPackage, a.disposePackageVersions, "delete the assets of versions and keep their records"),
+		row(a, "ExplainAccess", post, "/v1/explain-access", onExplained, a.explainAccess, "show which policies decide whether somebody may do something, and why"),
 		row(a, "GetAssociatedPackageGroup", get, "/v1/get-associated-package-group", onAssociated, a.getAssociatedPackageGroup, "show the group a package belongs to"),
 		row(a, "GetAuthorizationToken", post, "/v1/authorization-token", onToken, a.getAuthorizationToken, "get a token for package clients"),
 		row(a, "GetDomainPermissionsPolicy", get, "/v1/domain/permissions/policy", onDomain, a.getDomainPermissionsPolicy, "show the permissions policy of a domain"),

@@ -90,7 +90,7 @@ func (a *API) stsRows() []restjson.Row {
 
 func (a *API) iamRows() []restjson.Row {
 	var rows []restjson.Row
-	for _, list := range [][]restjson.Row{a.userRows(), a.groupRows(), a.roleRows(), a.keyRows(), a.inlineRows(), a.attachRows(), a.policyRows(), a.tagRows()} {
+	for _, list := range [][]restjson.Row{a.userRows(), a.groupRows(), a.roleRows(), a.keyRows(), a.inlineRows(), a.attachRows(), a.policyRows(), a.tagRows(), a.simulateRows()} {
 		rows = append(rows, list...)
 	}
 	return rows

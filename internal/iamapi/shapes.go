@@ -38,6 +38,16 @@ func shapes() restjson.Shapes {
 		"UserDuration":       {Min: 900, Max: 129600},
 		"SessionPolicy":      {Min: 1, Max: 2048, Pattern: `[\t\n\r\x{20}-\x{FF}]+`},
 		"SessionPolicies":    {Max: 10},
-		"ExternalID":         {Min: 2, Max: 1224, Pattern: `[\w+=,.@:/-]*`},
+		"PolicyDocuments":    {Member: "PolicyDocument"},
+		"ActionName":         {Min: 3, Max: 128},
+		"ActionNames":        {Min: 1, Member: "ActionName"},
+		"ResourceName":       {Min: 1, Max: 2048},
+		"ResourceNames":      {Member: "ResourceName"},
+		"ContextKeyName":     {Min: 5, Max: 256},
+		"ContextKeyType": {Enum: []string{
+			"string", "stringList", "numeric", "numericList", "boolean", "booleanList", "ip", "ipList", "binary", "binaryList", "date", "dateList",
+		}},
+		"ResourceHandlingOption": {Min: 1, Max: 64},
+		"ExternalID":             {Min: 2, Max: 1224, Pattern: `[\w+=,.@:/-]*`},
 	}
 }
