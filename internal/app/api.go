@@ -28,7 +28,7 @@ func (a *App) newAPI() http.Handler {
 	cfg := restjson.Config{Describe: a.describeCall, Begin: a.callBegins, Done: a.callDone}
 	return &apis{
 		codeartifact: control.New(control.Options{
-			DB: a.db, Registry: a.registry, Checker: a.access, Identity: a.identities,
+			DB: a.db, Registry: a.registry, Checker: a.access, Identity: a.identities, Audit: a.trail,
 			Region: a.cfg.Region, BaseURL: a.base, HTTP: cfg, Logger: a.log,
 		}).Handler(),
 		query: iamapi.New(a.db, a.identities, a.access, cfg),

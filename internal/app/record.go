@@ -110,6 +110,11 @@ func (a *App) describeEntry(ctx context.Context, e *audit.Entry, c *restjson.Cal
 	if id.Domain == "" {
 		return
 	}
+	if c.Operation == "ListAccessRecords" { // who asks is not among those who got the package
+		id.Name = ""
+		e.About(id)
+		return
+	}
 	e.About(id)
 	e.Package = artifact.Coordinates{Format: artifact.Format(text("Format")), Namespace: text("Namespace"), Name: text("Package")}
 	if e.Package.Name != "" {

@@ -16,6 +16,7 @@ import (
 	"net/http"
 
 	"packhouse/internal/access"
+	"packhouse/internal/audit"
 	"packhouse/internal/catalog"
 	"packhouse/internal/control/api"
 	"packhouse/internal/identity"
@@ -33,7 +34,8 @@ type Options struct {
 	Registry *registry.Service
 	Checker  *access.Checker
 	Identity *identity.Service
-	Region   string // default us-east-1
+	Audit    *audit.Trail // nil: there are no access records
+	Region   string       // default us-east-1
 	Limits   Limits
 	// BaseURL is what the client of a request reaches this server as, without
 	// a slash at the end. By default it is made of the request's Host.

@@ -46,6 +46,7 @@ func (a *API) Rows() []restjson.Row {
 		row(a, "GetPackageVersionReadme", get, "/v1/package/version/readme", onPackage, a.getPackageVersionReadme, "show the readme of a version"),
 		row(a, "GetRepositoryEndpoint", get, "/v1/repository/endpoint", onRepository, a.getRepositoryEndpoint, "show the address of a repository for package clients"),
 		row(a, "GetRepositoryPermissionsPolicy", get, "/v1/repository/permissions/policy", onRepository, a.getRepositoryPermissionsPolicy, "show the permissions policy of a repository"),
+		row(a, "ListAccessRecords", post, "/v1/access-records", onRecords, a.listAccessRecords, "list who did what: calls of the API and requests of package clients, newest first"),
 		row(a, "ListAllowedRepositoriesForGroup", get, "/v1/package-group-allowed-repositories", onGroup, a.listAllowedRepositoriesForGroup, "list the repositories a restriction of a package group allows"),
 		row(a, "ListAssociatedPackages", get, "/v1/list-associated-packages", onGroup, a.listAssociatedPackages, "list the packages that belong to a package group"),
 		row(a, "ListDomains", post, "/v1/domains", filtered, a.listDomains, "list the domains of your account"),

@@ -26,6 +26,7 @@ func Shapes() restjson.Shapes {
 		"ContentSHA256":          s{Min: 1, Max: 64, Pattern: `[0-9a-f]{64}|UNSIGNED-PAYLOAD|STREAMING-[A-Z0-9-]+`},
 		"Description":            s{Max: 1000, Pattern: `\P{C}*`},
 		"DomainName":             s{Min: 2, Max: 50, Pattern: `[a-z][a-z0-9\-]{0,48}[a-z0-9]`},
+		"EventName":              s{Min: 1, Max: 100, Pattern: `[A-Za-z0-9]+`},
 		"ExternalConnectionName": s{Min: 2, Max: 100, Pattern: `[A-Za-z0-9][A-Za-z0-9._\-:]{1,99}`},
 		"PackageName":            s{Min: 1, Max: 255, Pattern: `[^#/\s]+`},
 		"PackageNamespace":       s{Min: 1, Max: 255, Pattern: `[^#/\s]+`},
