@@ -9,6 +9,7 @@ import (
 	"packhouse/internal/audit"
 	"packhouse/internal/awsjson"
 	"packhouse/internal/control"
+	"packhouse/internal/eventsapi"
 	"packhouse/internal/fault"
 	"packhouse/internal/iamapi"
 	"packhouse/internal/identity"
@@ -17,9 +18,9 @@ import (
 )
 
 // apis answers for every AWS API at the one endpoint: REST-JSON operations by
-// their paths, the Query protocol at "/".
+// their paths, the Query and JSON protocols at "/".
 type apis struct {
-	codeartifact, query http.Handler
+	codeartifact, query, events http.Handler
 }
 
 type exchangeKey struct{}
@@ -31,7 +32,8 @@ func (a *App) newAPI() http.Handler {
 			DB: a.db, Registry: a.registry, Checker: a.access, Identity: a.identities, Audit: a.trail,
 			Region: a.cfg.Region, BaseURL: a.base, HTTP: cfg, Logger: a.log,
 		}).Handler(),
-		query: iamapi.New(a.db, a.identities, a.access, cfg),
+		query:  iamapi.New(a.db, a.identities, a.access, cfg),
+		events: eventsapi.New(a.db, a.identities, a.access, a.cfg.Region, cfg),
 	}
 }
 

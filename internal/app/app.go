@@ -281,6 +281,7 @@ func (a *App) openRegistry() error {
 func (a *App) observe() {
 	a.metrics.Storage(a.blobs.Stats)
 	stored := &storedBytes{app: a}
+	a.observeEvents()
 	a.metrics.Gauge("stored_bytes", "Bytes kept, each content once per domain.", stored.value)
 	a.observeTrail()
 	folder := blobFolder(a.cfg)

@@ -99,23 +99,8 @@ func left(f reflect.StructField, v reflect.Value) bool {
 	}
 }
 
-// coded is a failure with a code of its own in the Query protocol.
-type coded struct {
-	code string
-	error
-}
-
-func (c *coded) Unwrap() error { return c.error }
-
-// WithCode gives err the code it has in the Query protocol, where one kind of
-// failure has several: DeleteConflict beside EntityAlreadyExists,
-// MalformedPolicyDocument beside ValidationError. The REST-JSON side ignores it.
-func WithCode(code string, err error) error {
-	if err == nil {
-		return nil
-	}
-	return &coded{code, err}
-}
+// WithCode is restjson.WithCode.
+func WithCode(code string, err error) error { return restjson.WithCode(code, err) }
 
 // Code gives the code and status of a failure, after the error tables of IAM
 // and STS.
@@ -143,8 +128,8 @@ func Code(err error) (code string, status int) {
 	default:
 		code, status = "ServiceFailure", http.StatusInternalServerError
 	}
-	if c, ok := errors.AsType[*coded](err); ok {
-		code = c.code
+	if own, ok := restjson.CodeOf(err); ok {
+		code = own
 	}
 	return code, status
 }

@@ -8,10 +8,10 @@ import (
 	"packhouse/internal/artifact"
 )
 
-// OutboxEvent is an event on its way to the sinks.
+// OutboxEvent is an event that has not been matched with the rules yet.
 type OutboxEvent struct {
 	Seq      int64  // place in the outbox; grows, with gaps
-	ID       string // the envelope's id and deduplication id
+	ID       string // the ids of its envelopes are made from it
 	At       time.Time
 	Sequence int64 // grows per package of a repository: sequenceNumber of section 12.1
 	Event    artifact.Event
@@ -48,25 +48,16 @@ func scanOutboxEvent(scan func(...any) error) (e OutboxEvent, err error) {
 	return e, json.Unmarshal([]byte(detail), &e.Event)
 }
 
-// Undelivered lists events not marked delivered after seq. On PostgreSQL an
+// Undelivered lists events that have not been taken, after seq. On PostgreSQL an
 // event may appear below one already seen, so start from 0 again now and then.
 func (tx *Tx) Undelivered(seq int64, limit int) ([]OutboxEvent, error) {
 	q := newQuery("SELECT seq, id, at, sequence, event FROM outbox WHERE ").add("delivered = 0 AND seq > ?", seq)
 	return all(tx, scanOutboxEvent, q.add(" ORDER BY seq").limit(limit))
 }
 
-// MarkDelivered records that events have reached every sink.
-func (tx *Tx) MarkDelivered(seqs ...int64) error {
-	now := tx.now().UnixMicro()
-	for _, seq := range seqs {
-		if _, err := tx.exec("UPDATE outbox SET delivered = $2 WHERE seq = $1", seq, now); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// TrimOutbox deletes events delivered before t and tells how many.
-func (tx *Tx) TrimOutbox(t time.Time) (int64, error) {
-	return tx.exec("DELETE FROM outbox WHERE delivered > 0 AND delivered < $1", micros(t))
+// TakeEvent takes an event out of the outbox and tells whether it was there
+// still: of several who try, one takes it.
+func (tx *Tx) TakeEvent(seq int64) (bool, error) {
+	n, err := tx.exec("DELETE FROM outbox WHERE seq = $1", seq)
+	return n > 0, err
 }

@@ -166,7 +166,7 @@ func TestRemoteDocument_Lifecycle(t *testing.T) {
 	})
 }
 
-func TestOutbox_SequencePerPackageAndDelivery(t *testing.T) {
+func TestOutbox_SequencePerPackageAndTakenOnce(t *testing.T) {
 	eachEngineAt(t, func(t *testing.T, db *DB, c *clock) {
 		event := func(name, version string) artifact.Event {
 			return artifact.Event{
@@ -192,23 +192,29 @@ func TestOutbox_SequencePerPackageAndDelivery(t *testing.T) {
 		if diff := cmp.Diff([]any{int64(1), event("left", "1"), at, int64(1), event("right", "1"), at, int64(2), event("left", "2"), at}, got); diff != "" {
 			t.Fatal(diff)
 		}
-		update(t, db, func(tx *Tx) error { return tx.MarkDelivered(events[0].Seq, events[1].Seq) })
+		var taken []bool
+		update(t, db, func(tx *Tx) error {
+			taken = nil
+			for _, i := range []int{0, 1, 0} {
+				ok, err := tx.TakeEvent(events[i].Seq)
+				if err != nil {
+					return err
+				}
+				taken = append(taken, ok)
+			}
+			return nil
+		})
+		if diff := cmp.Diff([]bool{true, true, false}, taken); diff != "" {
+			t.Error(diff)
+		}
 		view(t, db, func(tx *Tx) error {
 			left, err := tx.Undelivered(0, 10)
 			if len(left) != 1 || left[0].Seq != events[2].Seq {
-				t.Errorf("undelivered %+v", left)
+				t.Errorf("left %+v", left)
 			}
 			none, err2 := tx.Undelivered(events[2].Seq, 10)
 			if len(none) != 0 || err2 != nil {
 				t.Errorf("after the last: %v, %v", none, err2)
-			}
-			return err
-		})
-		c.advance(time.Hour)
-		update(t, db, func(tx *Tx) error {
-			n, err := tx.TrimOutbox(c.Now())
-			if n != 2 {
-				t.Errorf("trimmed %d, want the 2 delivered", n)
 			}
 			return err
 		})

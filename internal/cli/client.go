@@ -22,6 +22,7 @@ import (
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 
+	"packhouse/internal/awsjson"
 	"packhouse/internal/restjson"
 )
 
@@ -344,7 +345,7 @@ func (c *apiClient) request(ctx context.Context, row restjson.Row, in input, bod
 			}
 			send, size = io.NopCloser(body), n
 			header.Set("X-Amz-Content-Sha256", hex.EncodeToString(hash.Sum(nil)))
-		case hasJSON:
+		case hasJSON, c.service.Target != "":
 			text, err := json.Marshal(members)
 			if err != nil {
 				return nil, err
@@ -352,6 +353,10 @@ func (c *apiClient) request(ctx context.Context, row restjson.Row, in input, bod
 			hash.Write(text)
 			send, size = bytes.NewReader(text), int64(len(text))
 			header.Set("Content-Type", "application/json")
+			if c.service.Target != "" {
+				header.Set("Content-Type", "application/x-amz-json-1.1")
+				header.Set(awsjson.TargetHeader, c.service.Target+"."+row.Name())
+			}
 		}
 	}
 	method := row.Method()

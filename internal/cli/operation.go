@@ -18,7 +18,10 @@ type Service struct {
 	Name  string // SigV4 signing name: codeartifact, sts
 	ID    string // as in AWS_ENDPOINT_URL_<ID> and the SDKs
 	Rows  []restjson.Row
-	Query string // API version of the AWS Query protocol; "" is REST-JSON
+	Query string // API version of the AWS Query protocol; "" is REST-JSON or JSON
+	// Target stands before the operation in the X-Amz-Target of the AWS JSON
+	// protocol; "" is REST-JSON or Query.
+	Target string
 }
 
 // clientFlags are common to everything that calls the API.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"packhouse/internal/control"
+	"packhouse/internal/eventsapi"
 	"packhouse/internal/iamapi"
 )
 
@@ -12,5 +13,6 @@ func Services() []Service {
 	for i, s := range iamapi.Services() {
 		list = append(list, Service{Name: names[i], ID: names[i], Rows: s.Rows, Query: s.Version})
 	}
-	return list
+	events := eventsapi.Table()
+	return append(list, Service{Name: eventsapi.Service, ID: "eventbridge", Rows: events.Rows, Target: events.Target})
 }

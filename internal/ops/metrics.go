@@ -42,6 +42,7 @@ type Metrics struct {
 	upstreamLatency *prometheus.HistogramVec
 	upstreamErrors  *prometheus.CounterVec
 	jobs            *prometheus.HistogramVec
+	events          *prometheus.CounterVec
 
 	series pairs[*series]
 	caches pairs[prometheus.Counter]
@@ -78,6 +79,7 @@ func NewMetrics(version string) *Metrics {
 	m.upstreamLatency = histogram("upstream_duration_seconds", "Time to the headers of an outside registry's answer.", "connection")
 	m.upstreamErrors = counter("upstream_errors_total", "Requests to outside registries that failed, by kind.", "connection", "kind")
 	m.jobs = histogram("job_duration_seconds", "Time of one run of a background job; ok is false when it failed.", "kind", "ok")
+	m.events = counter("events_total", "Attempts to deliver an event, by how they ended: delivered, failed, or dead for those given up.", "outcome")
 	m.failures = counter("failures_total", "Requests that ended in an error, by its kind.", "kind")
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "packhouse_requests_in_flight", Help: "Requests being answered."})
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{Name: "packhouse_panics_total", Help: "Requests that ended in a panic; each is a bug."})
@@ -158,6 +160,9 @@ func (m *Metrics) Upstream(connection string, took time.Duration, kind string) {
 func (m *Metrics) Job(kind string, took time.Duration, ok bool) {
 	m.jobs.WithLabelValues(kind, strconv.FormatBool(ok)).Observe(took.Seconds())
 }
+
+// Event counts one attempt to deliver an event.
+func (m *Metrics) Event(outcome string) { m.events.WithLabelValues(outcome).Inc() }
 
 // Breaker shows a connection's circuit breaker: 1 while it is open.
 func (m *Metrics) Breaker(connection string, open func() bool) {

@@ -153,6 +153,10 @@ type RemoteOptions struct {
 	// Trusted are further hosts ("host" for any port, or "host:port") that may
 	// be on a private network, such as a separate file host.
 	Trusted []string
+	// Untrusted is for an address that is not the configuration's, such as that
+	// of a webhook: its host is guarded like any other, redirects are not
+	// followed but fail with their status, and nothing is tried again.
+	Untrusted bool
 	// Authorize adds credentials to a request. It is called only for requests
 	// to the scheme, host and port of the base.
 	Authorize func(*http.Request)
@@ -172,7 +176,10 @@ func (c *Client) Remote(base *url.URL, options RemoteOptions) (*Remote, error) {
 	if options.Name == "" {
 		options.Name = own.Host
 	}
-	r := &Remote{client: c, base: &own, options: options, trust: newTrust(&own, options.Trusted), breakers: map[string]*breaker{}}
+	r := &Remote{client: c, base: &own, options: options, breakers: map[string]*breaker{}}
+	if !options.Untrusted {
+		r.trust = newTrust(&own, options.Trusted)
+	}
 	if user := base.User; user != nil && options.Authorize == nil {
 		password, _ := user.Password()
 		r.options.Authorize = func(q *http.Request) { q.SetBasicAuth(user.Username(), password) }

@@ -237,7 +237,7 @@ func (r *Remote) record(p *pass, err error) {
 // retried: whoever waits has waited long enough.
 func (r *Remote) again(method string, try int, err error) (time.Duration, bool) {
 	o := &r.client.options
-	if try >= o.Attempts || method != http.MethodGet && method != http.MethodHead {
+	if try >= o.Attempts || r.options.Untrusted || method != http.MethodGet && method != http.MethodHead {
 		return 0, false
 	}
 	wait := o.Backoff << (try - 1)
@@ -273,6 +273,9 @@ func retryAfter(text string, now time.Time) time.Duration {
 
 // redirect is the http.Client's CheckRedirect.
 func (r *Remote) redirect(req *http.Request, via []*http.Request) error {
+	if r.options.Untrusted {
+		return http.ErrUseLastResponse
+	}
 	if len(via) > r.client.options.MaxRedirects {
 		return fmt.Errorf("%w: more than %d", ErrRedirect, r.client.options.MaxRedirects)
 	}

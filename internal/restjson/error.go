@@ -50,6 +50,33 @@ func Exception(err error) (name string, status int) {
 	}
 }
 
+// coded is a failure with a code of its own.
+type coded struct {
+	code string
+	error
+}
+
+func (c *coded) Unwrap() error { return c.error }
+
+// WithCode gives err the code it has in the Query and JSON protocols, where one
+// kind of failure has several: DeleteConflict beside EntityAlreadyExists,
+// InvalidEventPatternException beside ValidationException. REST-JSON ignores it.
+func WithCode(code string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return &coded{code, err}
+}
+
+// CodeOf gives the code of WithCode, if err has one.
+func CodeOf(err error) (code string, ok bool) {
+	c, ok := errors.AsType[*coded](err)
+	if !ok {
+		return "", false
+	}
+	return c.code, true
+}
+
 type envelope struct {
 	Type         string `json:"__type"`
 	Message      string `json:"message"`

@@ -176,7 +176,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.stream(ctx, w, row, &c, out)
 		return
 	}
-	text, err := json.Marshal(out, encoding())
+	text, err := Encode(out)
 	if err != nil {
 		WriteError(w, c.RequestID, err)
 		h.gate.done(ctx, &c, http.StatusInternalServerError, err)
@@ -244,6 +244,9 @@ func (h *Handler) stream(ctx context.Context, w http.ResponseWriter, row Row, c 
 		panic(http.ErrAbortHandler)
 	}
 }
+
+// Encode writes an output as JSON.
+func Encode(out any) ([]byte, error) { return json.Marshal(out, encoding()) }
 
 // encoding is how answers are written: equal values give equal bytes, and text
 // that some package smuggled in as broken UTF-8 is mended, not fatal.

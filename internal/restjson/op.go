@@ -70,6 +70,10 @@ type Op[In, Out any] struct {
 	Do func(ctx context.Context, c *Call, in *In) (*Out, error)
 
 	Doc string // one line for the help of the command line
+
+	// Unsigned operations are done for callers without credentials too: the
+	// Call has no Principal then. Package awsquery alone knows such operations.
+	Unsigned bool
 }
 
 // Row is an Op with its types erased. It is immutable.
@@ -77,6 +81,7 @@ type Row struct{ *row }
 
 type row struct {
 	name, method, path, doc string
+	unsigned                bool
 
 	in, out  types
 	newInput func() any
@@ -95,7 +100,7 @@ func New[In, Out any](op Op[In, Out]) Row {
 		panic(fmt.Sprintf("restjson: operation %s: Access and Do are required", op.Name))
 	}
 	r := &row{
-		name: op.Name, method: op.Method, path: op.Path, doc: op.Doc,
+		name: op.Name, method: op.Method, path: op.Path, doc: op.Doc, unsigned: op.Unsigned,
 		newInput: func() any { return new(In) },
 		access:   func(c *Call, in any) []Need { return op.Access(c, in.(*In)) },
 		do: func(ctx context.Context, c *Call, in any) (any, error) {
@@ -131,8 +136,18 @@ func (r Row) Path() string { return r.path }
 // Doc is the operation in one line; it may be empty.
 func (r Row) Doc() string { return r.doc }
 
+// Unsigned tells whether callers need no credentials.
+func (r Row) Unsigned() bool { return r.unsigned }
+
 // NewInput makes an empty *In.
 func (r Row) NewInput() any { return r.newInput() }
+
+// Decode makes an *In of a JSON body, for protocols in which that is all of the
+// input. Errors are fault.Invalid.
+func (r Row) Decode(body []byte) (any, error) {
+	in := r.newInput()
+	return in, decodeJSON(body, reflect.ValueOf(in).Elem(), r.in)
+}
 
 // Fields lists the members of the input in their order of declaration.
 func (r Row) Fields() []Field { return fields(r.in) }

@@ -42,37 +42,14 @@ func nearlyOver(ctx context.Context) bool {
 	return ok && time.Until(deadline) < reserve
 }
 
-// outboxBatch bounds the events one transaction marks.
-const outboxBatch = 500
-
-// trimOutbox drops old events. Without sinks nothing is ever delivered, so an
-// event counts as delivered when it has waited for Options.Events.
-func (r *Runner) trimOutbox(ctx context.Context, _ catalog.Job) error {
-	before := r.opt.Now().Add(-r.opt.Events)
-	for more := true; more; {
-		err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
-			events, err := tx.Undelivered(0, outboxBatch)
-			if err != nil {
-				return err
-			}
-			var old []int64
-			for _, e := range events {
-				if e.At.Before(before) {
-					old = append(old, e.Seq)
-				}
-			}
-			if more = len(old) == outboxBatch; len(old) == 0 {
-				return nil
-			}
-			if err := tx.MarkDelivered(old...); err != nil {
-				return err
-			}
-			_, err = tx.TrimOutbox(tx.Now().Add(time.Microsecond))
-			return err
-		})
-		if err != nil {
-			return fmt.Errorf("trim the outbox: %w", err)
-		}
+// purgeLetters deletes messages that nobody has asked for again in time.
+func (r *Runner) purgeLetters(ctx context.Context, _ catalog.Job) error {
+	err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
+		_, err := tx.PurgeDeadLetters(r.opt.Now().Add(-r.opt.Letters))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("purge dead letters: %w", err)
 	}
 	return nil
 }

@@ -36,9 +36,12 @@ type Options struct {
 	Records  *audit.Trail      // nil: there are no access records
 	// Local are tasks of this process's own disk, run at the start and every hour.
 	Local []Local
+	// Sinks are where events go; without them they stay in the outbox.
+	Sinks  *Sinks
+	Region string // that the events say
 
 	Grace   time.Duration    // how long bytes may wait for something to refer to them, default 24 h
-	Events  time.Duration    // how long events stay in the outbox, default 7 days
+	Letters time.Duration    // how long dead letters are kept, default 14 days
 	Workers int              // jobs run at a time, default 2
 	Poll    time.Duration    // how often due jobs are looked for, default 2 s
 	Now     func() time.Time // default time.Now; must agree with the clock of Blobs
@@ -46,6 +49,9 @@ type Options struct {
 	// Done, if set, hears of every run of a job, for metrics. kind is from a
 	// small fixed set.
 	Done func(kind string, took time.Duration, err error)
+	// Event, if set, hears how each attempt to deliver an event ended, for
+	// metrics: EventDelivered, EventFailed or EventDead.
+	Event func(outcome string)
 }
 
 // Local is a task of one process.
@@ -102,7 +108,7 @@ var errMore = errors.New("there is more to do")
 // New makes a Runner.
 func New(o Options) *Runner {
 	o.Grace = cmp.Or(o.Grace, 24*time.Hour)
-	o.Events = cmp.Or(o.Events, 7*24*time.Hour)
+	o.Letters = cmp.Or(o.Letters, 14*24*time.Hour)
 	o.Workers = cmp.Or(o.Workers, 2)
 	o.Poll = cmp.Or(o.Poll, 2*time.Second)
 	if o.Now == nil {
@@ -110,6 +116,9 @@ func New(o Options) *Runner {
 	}
 	if o.Logger == nil {
 		o.Logger = slog.Default()
+	}
+	if o.Event == nil {
+		o.Event = func(string) {}
 	}
 	if o.Done == nil {
 		o.Done = func(string, time.Duration, error) {}
@@ -128,6 +137,9 @@ func (r *Runner) Run(ctx context.Context) error {
 	var running sync.WaitGroup
 	defer running.Wait()
 	running.Go(func() { r.locals(ctx) })
+	if r.opt.Sinks != nil {
+		running.Go(func() { newCourier(r.opt, r.log).run(ctx) })
+	}
 	var busy atomic.Int32
 	poll := time.NewTicker(r.opt.Poll)
 	defer poll.Stop()

@@ -594,30 +594,6 @@ func TestPurgeRepository(t *testing.T) {
 	})
 }
 
-func TestTrimOutbox_KeepsAWeek(t *testing.T) {
-	clock := time.Now()
-	db := openCatalog(t, "sqlite", catalog.Options{Now: func() time.Time { return clock }})
-	emit := func(n int, version string) {
-		for range n {
-			update(t, db, func(tx *catalog.Tx) error { return tx.Emit(artifact.Event{Version: version}) })
-		}
-	}
-	emit(outboxBatch+10, "old")
-	clock = clock.Add(8 * day)
-	emit(3, "new")
-	r := newRunner(Options{DB: db, Now: func() time.Time { return clock }})
-	if err := r.trimOutbox(t.Context(), catalog.Job{}); err != nil {
-		t.Fatal(err)
-	}
-	update(t, db, func(tx *catalog.Tx) error {
-		events, err := tx.Undelivered(0, 0)
-		if err == nil && (len(events) != 3 || events[0].Event.Version != "new") {
-			t.Errorf("%d events are left", len(events))
-		}
-		return err
-	})
-}
-
 func TestRotateKeys(t *testing.T) {
 	db := openCatalog(t, "sqlite", catalog.Options{})
 	r := newRunner(Options{DB: db, Identity: identity.New(db, identity.Options{})})

@@ -82,3 +82,4 @@ CREATE INDEX event_delivery_dead ON event_delivery (account, id) WHERE dead > 0;
 
 -- Nothing is kept in the outbox once it has been matched with the rules.
 DELETE FROM outbox WHERE delivered > 0;
+DELETE FROM job WHERE kind = 'trim-outbox';

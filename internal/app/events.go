@@ -1,0 +1,90 @@
+package app
+
+import (
+	"context"
+	"log/slog"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"packhouse/internal/catalog"
+	"packhouse/internal/event"
+	eventlog "packhouse/internal/event/log"
+	"packhouse/internal/event/webhook"
+	"packhouse/internal/upkeep"
+)
+
+// eventLogs is the folder of the accounts' event logs in the data folder.
+const eventLogs = "events"
+
+// sinks are the ways that events leave by.
+func (a *App) sinks() *upkeep.Sinks {
+	var mu sync.Mutex
+	logs := map[string]*eventlog.File{}
+	a.closers = append(a.closers, func() (err error) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, l := range logs {
+			if failed := l.Close(); err == nil {
+				err = failed
+			}
+		}
+		return err
+	})
+	return &upkeep.Sinks{
+		Log: func(account string) event.Sink {
+			mu.Lock()
+			defer mu.Unlock()
+			l, ok := logs[account]
+			if !ok {
+				l = eventlog.New(filepath.Join(a.cfg.Data, eventLogs, account+".jsonl"), eventlog.Options{MaxBytes: int64(a.cfg.EventLogSize)})
+				logs[account] = l
+			}
+			return l
+		},
+		Webhook: func(t webhook.Target) (event.Sink, error) { return webhook.New(a.outbound, t, a.now) },
+	}
+}
+
+const backlogEvery = 10 * time.Second // metrics are read more often than events need counting
+
+// backlog counts what waits to be delivered, at most once every backlogEvery.
+type backlog struct {
+	app *App
+
+	mu   sync.Mutex
+	at   time.Time
+	last catalog.EventBacklog
+}
+
+func (b *backlog) value() catalog.EventBacklog {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if time.Since(b.at) < backlogEvery {
+		return b.last
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
+	defer cancel()
+	err := b.app.db.View(ctx, func(tx *catalog.Tx) (err error) {
+		b.last, err = tx.EventBacklog()
+		return err
+	})
+	if err != nil {
+		b.app.log.Error("count events", slog.Any("error", err))
+	}
+	b.at = time.Now()
+	return b.last
+}
+
+// observeEvents shows how delivery keeps up.
+func (a *App) observeEvents() {
+	b := &backlog{app: a}
+	a.metrics.Gauge("events_waiting", "Events and deliveries that wait, in the whole house.", func() float64 { return float64(b.value().Waiting) })
+	a.metrics.Gauge("events_dead_letters", "Dead letters, in the whole house.", func() float64 { return float64(b.value().Dead) })
+	a.metrics.Gauge("events_oldest_seconds", "Age of the oldest event that waits; 0 when none does.", func() float64 {
+		if oldest := b.value().Oldest; !oldest.IsZero() {
+			return a.now().Sub(oldest).Seconds()
+		}
+		return 0
+	})
+}

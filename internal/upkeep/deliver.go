@@ -1,0 +1,308 @@
+package upkeep
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net/http"
+	"net/url"
+	"time"
+
+	"packhouse/internal/catalog"
+	"packhouse/internal/event"
+	"packhouse/internal/event/webhook"
+	"packhouse/internal/fault"
+)
+
+const (
+	defaultRetries = 185
+	defaultAge     = 24 * time.Hour
+	firstRetry     = time.Second
+	lastRetry      = 10 * time.Minute // between attempts, at most
+)
+
+// maxAge is how long a message for a target is tried.
+func maxAge(t catalog.EventTarget) time.Duration {
+	if s := t.Settings.MaxAge; s != nil {
+		return time.Duration(*s) * time.Second
+	}
+	return defaultAge
+}
+
+func maxRetries(t catalog.EventTarget) int {
+	if n := t.Settings.Attempts; n != nil {
+		return *n
+	}
+	return defaultRetries
+}
+
+// authorize adds the parameters of a target and of its connection.
+func authorize(to *webhook.Target, r route) {
+	to.Header, to.Query, to.Body = http.Header{}, url.Values{}, map[string]string{}
+	for name, value := range r.Settings.Header {
+		to.Header.Set(name, value)
+	}
+	for name, value := range r.Settings.Query {
+		to.Query.Set(name, value)
+	}
+	c := r.connection
+	switch {
+	case c.Settings.User != "":
+		to.User = url.UserPassword(c.Settings.User, string(c.Secret.Password))
+	case c.Settings.Header != "":
+		to.Header.Set(c.Settings.Header, string(c.Secret.Password))
+	}
+	for _, p := range c.Settings.Params {
+		value := cmp.Or(string(c.Secret.Params[p.In+"/"+p.Key]), p.Value)
+		switch p.In {
+		case catalog.ParamHeader:
+			to.Header.Set(p.Key, value)
+		case catalog.ParamQuery:
+			to.Query.Set(p.Key, value)
+		default:
+			to.Body[p.Key] = value
+		}
+	}
+}
+
+// taken are messages of a target that this process holds.
+type taken struct {
+	route
+	failing  bool
+	messages []catalog.EventDelivery
+}
+
+// dispatch takes due messages, of each target as many as it may have, and sends
+// them on their way.
+func (c *courier) dispatch(ctx context.Context, waiting []catalog.WaitingTarget) error {
+	room := c.room(waiting)
+	if len(room) == 0 {
+		return nil
+	}
+	var list []taken
+	err := c.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
+		list = nil
+		for _, w := range waiting {
+			limit, ok := room[w.Target]
+			if !ok {
+				continue
+			}
+			t, err := c.take(tx, w.Target, limit)
+			if err != nil {
+				return err
+			}
+			list = append(list, t)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, t := range list {
+		c.start(ctx, t)
+	}
+	return nil
+}
+
+// allowance is how many messages a target may be sent now.
+type allowance struct {
+	most    int
+	failing bool
+	tokens  float64       // when the target has a rate: what it had
+	idle    time.Duration // since then
+}
+
+// room tells which targets may be sent something now. It forgets those that
+// have nothing waiting.
+func (c *courier) room(waiting []catalog.WaitingTarget) map[string]allowance {
+	now := c.opt.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	room := map[string]allowance{}
+	known := map[string]bool{}
+	left := atOnce - c.busy
+	for _, w := range waiting {
+		known[w.Target] = true
+		s := c.targets[w.Target]
+		if s == nil {
+			s = &targetState{counted: now.Add(-time.Second)}
+			c.targets[w.Target] = s
+		}
+		most := perTarget
+		if s.failures > 0 {
+			most = 1
+		}
+		most = min(most-s.busy, left)
+		if most <= 0 || w.Due.After(now) || s.pause.After(now) {
+			continue
+		}
+		left -= most
+		room[w.Target] = allowance{most, s.failures > 0, s.tokens, now.Sub(s.counted)}
+	}
+	for target, s := range c.targets {
+		if !known[target] && s.busy == 0 && !s.pause.After(now) {
+			delete(c.targets, target)
+		}
+	}
+	return room
+}
+
+// bucket is how many messages a target with a rate may be sent at once: what it
+// had and what has come since, a tenth of a second's worth at most.
+func bucket(rate int, tokens float64, idle time.Duration) float64 {
+	return min(tokens+idle.Seconds()*float64(rate), max(1, float64(rate)/10))
+}
+
+// take leases messages of a target. What has waited too long for a target that
+// fails is given up on the way.
+func (c *courier) take(tx *catalog.Tx, target string, a allowance) (taken, error) {
+	r, err := c.find(tx, target)
+	if fault.Is(err, fault.NotFound) {
+		_, err = tx.DropEventDeliveries(target)
+		return taken{}, err
+	}
+	if err != nil {
+		return taken{}, err
+	}
+	if a.failing {
+		age := maxAge(r.EventTarget)
+		_, err := tx.ExpireEventDeliveries(target, c.opt.Now().Add(-age), fmt.Sprintf("not delivered within %s", age))
+		if err != nil {
+			return taken{}, err
+		}
+	}
+	most := a.most
+	if rate := r.destination.Rate; rate > 0 {
+		most = min(most, int(bucket(rate, a.tokens, a.idle)))
+	}
+	if most == 0 {
+		return taken{}, nil
+	}
+	messages, err := tx.LeaseEventDeliveries(target, most, lease)
+	return taken{r, a.failing, messages}, err
+}
+
+// start sends messages on their way.
+func (c *courier) start(ctx context.Context, t taken) {
+	if len(t.messages) == 0 {
+		return
+	}
+	now := c.opt.Now()
+	target := t.Target()
+	c.mu.Lock()
+	s := c.targets[target]
+	s.busy += len(t.messages)
+	c.busy += len(t.messages)
+	if rate := t.destination.Rate; rate > 0 {
+		s.tokens, s.counted = bucket(rate, s.tokens, now.Sub(s.counted))-float64(len(t.messages)), now
+	}
+	c.mu.Unlock()
+	for _, m := range t.messages {
+		c.running.Go(func() {
+			err := c.guarded(ctx, t.route, m)
+			c.settle(ctx, t.route, m, err)
+			c.landed(target, err, ctx.Err() != nil)
+			c.hurry()
+		})
+	}
+}
+
+// guarded delivers a message and turns a panic into a failure.
+func (c *courier) guarded(ctx context.Context, r route, m catalog.EventDelivery) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	ctx, cancel := context.WithTimeout(ctx, attemptTime)
+	defer cancel()
+	sink, err := c.sink(r)
+	if err != nil {
+		return err
+	}
+	return sink.Deliver(ctx, event.Message{ID: m.ID, Body: []byte(m.Body)})
+}
+
+// settle writes down how an attempt has ended, also when the server is stopping.
+func (c *courier) settle(ctx context.Context, r route, m catalog.EventDelivery, err error) {
+	now := c.opt.Now()
+	outcome := EventFailed
+	var write func(tx *catalog.Tx) error
+	switch cause := reason(err); {
+	case err == nil:
+		outcome = EventDelivered
+		write = func(tx *catalog.Tx) error { return tx.CompleteEventDelivery(m) }
+	case ctx.Err() != nil: // it was broken off: for whoever comes next
+		outcome = ""
+		write = func(tx *catalog.Tx) error { return tx.PutOffEventDelivery(m, m.Attempts-1, now, m.LastError) }
+	case fault.Is(err, fault.Invalid) || m.Attempts > maxRetries(r.EventTarget) || now.Sub(m.Since) >= maxAge(r.EventTarget):
+		outcome = EventDead
+		write = func(tx *catalog.Tx) error { return tx.BuryEventDelivery(m, m.Attempts, cause) }
+		c.log.WarnContext(ctx, "an event has become a dead letter", slog.String("target", m.Target), slog.String("delivery", m.ID),
+			slog.String("event", m.EventID), slog.Int("attempts", m.Attempts), slog.String("cause", cause))
+	default:
+		until := now.Add(max(backOff(m.Attempts, firstRetry, lastRetry), wanted(err)))
+		write = func(tx *catalog.Tx) error { return tx.PutOffEventDelivery(m, m.Attempts, until, cause) }
+		c.log.DebugContext(ctx, "an event could not be delivered and will be tried again", slog.String("target", m.Target),
+			slog.String("delivery", m.ID), slog.Int("attempt", m.Attempts), slog.String("cause", cause))
+	}
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	defer cancel()
+	if err := c.opt.DB.Update(end, write); err != nil {
+		if !fault.Is(err, fault.Conflict) { // else somebody has taken it meanwhile
+			c.log.ErrorContext(ctx, "how a delivery ended could not be recorded: it is made again", slog.String("delivery", m.ID), slog.Any("error", err))
+		}
+		return
+	}
+	if outcome != "" {
+		c.opt.Event(outcome)
+	}
+}
+
+// reason is what people may know of a failure. The text of an error may hold
+// the address with a secret in its query, its message does not.
+func reason(err error) string {
+	if err == nil {
+		return ""
+	}
+	if _, ok := errors.AsType[*fault.Error](err); !ok {
+		return "the message could not be sent"
+	}
+	return fault.Message(err)
+}
+
+// wanted is how long a target asks to be left alone.
+func wanted(err error) time.Duration {
+	if e, ok := errors.AsType[*fault.Error](err); ok {
+		return min(e.RetryAfter, defaultAge)
+	}
+	return 0
+}
+
+// backOff is the pause after so many attempts: it doubles from first up to last,
+// and half of it is chance.
+func backOff(attempts int, first, last time.Duration) time.Duration {
+	d := min(first<<min(max(attempts-1, 0), 20), last)
+	return d/2 + rand.N(d/2+1)
+}
+
+// landed counts a message as no longer under way, and leaves a target that
+// fails alone for a while.
+func (c *courier) landed(target string, err error, stopping bool) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	s := c.targets[target]
+	s.busy--
+	c.busy--
+	switch {
+	case stopping:
+	case err == nil || fault.Is(err, fault.Invalid): // it answers, at least
+		s.failures, s.pause = 0, time.Time{}
+	default:
+		s.failures++
+		s.pause = c.opt.Now().Add(min(max(backOff(s.failures, firstRetry, maxPause), wanted(err)), defaultAge))
+	}
+}

@@ -1,0 +1,310 @@
+package upkeep
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"packhouse/internal/catalog"
+	"packhouse/internal/event"
+	"packhouse/internal/event/pattern"
+	"packhouse/internal/event/webhook"
+	"packhouse/internal/fault"
+)
+
+// Sinks open the ways that events leave the house by.
+type Sinks struct {
+	Log     func(account string) event.Sink
+	Webhook func(webhook.Target) (event.Sink, error)
+}
+
+// How an attempt to deliver an event ends, for Options.Event.
+const (
+	EventDelivered = "delivered"
+	EventFailed    = "failed" // and is tried again
+	EventDead      = "dead"   // a dead letter
+)
+
+const (
+	matchBatch  = 100                   // events that one transaction takes out of the outbox
+	gather      = 20 * time.Millisecond // how long to wait for more once there is something to do
+	maxPause    = time.Minute           // how long a failing target is left alone, at most
+	attemptTime = 10 * time.Second      // for a message to be delivered
+	lease       = 6 * attemptTime       // nobody else takes a message meanwhile
+	atOnce      = 64                    // messages on their way
+	perTarget   = 4                     // of these, to one target; one when it fails
+)
+
+// courier takes events out of the outbox, matches them with the rules of those
+// who receive them, and delivers what comes of it.
+//
+// An event leaves the outbox in the transaction that writes down a delivery for
+// each of its targets, and a delivery goes when its target has it: whatever
+// breaks, another courier goes on from there, in this process or another.
+//
+// Targets do not wait for one another: each has few messages under way, and one
+// that fails is left alone for a while with all that waits for it.
+type courier struct {
+	opt   Options
+	log   *slog.Logger
+	rules catalog.Memo[string, *ruleset] // by account
+	wake  chan struct{}
+
+	mu      sync.Mutex
+	busy    int
+	targets map[string]*targetState
+	running sync.WaitGroup
+}
+
+// targetState is what this process knows of how a target does.
+type targetState struct {
+	busy     int
+	failures int       // in a row
+	pause    time.Time // left alone until then
+	tokens   float64   // messages it may be sent at once; for targets with a rate
+	counted  time.Time // when tokens were
+}
+
+func newCourier(opt Options, log *slog.Logger) *courier {
+	return &courier{opt: opt, log: log, wake: make(chan struct{}, 1), targets: map[string]*targetState{}}
+}
+
+// ruleset are the rules of an account that are switched on and have targets.
+type ruleset struct {
+	empty bool
+	set   *pattern.Set[subscription]
+}
+
+type subscription struct {
+	rule    event.Rule
+	pattern *pattern.Pattern
+	targets []catalog.EventTarget
+}
+
+// run works until ctx ends and what is under way has been given back.
+func (c *courier) run(ctx context.Context) {
+	defer c.running.Wait()
+	cancel := c.opt.DB.Subscribe(func([]catalog.Change) { c.hurry() })
+	defer cancel()
+	tick := time.NewTicker(min(c.opt.Poll, time.Second))
+	defer tick.Stop()
+	for {
+		more, err := c.turn(ctx)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			c.log.ErrorContext(ctx, "events could not be looked for and will be again", slog.Any("error", err))
+		case more:
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			continue
+		case <-c.wake:
+		}
+		select { // where one event comes from, more do
+		case <-ctx.Done():
+			return
+		case <-time.After(gather):
+		}
+	}
+}
+
+// hurry has the next turn taken soon.
+func (c *courier) hurry() {
+	select {
+	case c.wake <- struct{}{}:
+	default: // about to happen
+	}
+}
+
+// turn matches a batch of events and starts the deliveries there is room for.
+// more tells that there is more to match.
+func (c *courier) turn(ctx context.Context) (more bool, err error) {
+	var events []catalog.OutboxEvent
+	var waiting []catalog.WaitingTarget
+	look := func(tx *catalog.Tx) (err error) {
+		if events, err = tx.Undelivered(0, matchBatch); err != nil {
+			return err
+		}
+		waiting, err = tx.WaitingTargets()
+		return err
+	}
+	if err := c.opt.DB.View(ctx, look); err != nil {
+		return false, err
+	}
+	if len(events) > 0 {
+		if err := c.match(ctx, events); err != nil {
+			return false, fmt.Errorf("match events: %w", err)
+		}
+		more = len(events) == matchBatch
+		if err := c.opt.DB.View(ctx, look); err != nil {
+			return false, err
+		}
+	}
+	if err := c.dispatch(ctx, waiting); err != nil {
+		return false, fmt.Errorf("take deliveries: %w", err)
+	}
+	return more, nil
+}
+
+// match makes deliveries of events.
+func (c *courier) match(ctx context.Context, events []catalog.OutboxEvent) error {
+	due := make([][]catalog.EventDelivery, len(events))
+	for i, e := range events {
+		for _, account := range event.Receivers(e.Event) {
+			some, err := c.deliveries(ctx, e, account)
+			if err != nil {
+				return err
+			}
+			due[i] = append(due[i], some...)
+		}
+	}
+	return c.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
+		for i, e := range events {
+			mine, err := tx.TakeEvent(e.Seq)
+			if err != nil {
+				return err
+			}
+			for _, d := range due[i] {
+				if !mine {
+					break
+				}
+				if err := tx.InsertEventDelivery(d); err != nil {
+					return err
+				}
+			}
+		}
+		return nil
+	})
+}
+
+// deliveries are those of one event for one of the accounts that receive it.
+func (c *courier) deliveries(ctx context.Context, e catalog.OutboxEvent, account string) ([]catalog.EventDelivery, error) {
+	rules, err := c.rules.Get(ctx, c.opt.DB, account, func(tx *catalog.Tx) (*ruleset, error) { return c.load(tx, account) })
+	if err != nil || rules.empty {
+		return nil, err
+	}
+	envelope := event.New(e.Event, event.Occurrence{ID: e.ID, At: e.At, Sequence: e.Sequence, Region: c.opt.Region, Account: account})
+	body, err := envelope.JSON()
+	if err != nil {
+		return nil, err
+	}
+	v, err := pattern.Decode(body)
+	if err != nil {
+		return nil, fmt.Errorf("read event %s: %w", envelope.ID, err)
+	}
+	var list []catalog.EventDelivery
+	for _, s := range rules.set.Match(v) {
+		for _, t := range s.targets {
+			text, err := transformOf(t).Apply(body, s.rule)
+			if err != nil { // it was checked when it was put
+				c.log.ErrorContext(ctx, "a target gets the whole event: what it asks for cannot be made", slog.String("target", t.Target()), slog.Any("error", err))
+				text = body
+			}
+			list = append(list, catalog.EventDelivery{
+				Account: account, Target: t.Target(), TargetARN: t.ARN, EventID: envelope.ID, Body: string(text), Since: e.At,
+			})
+		}
+	}
+	return list, nil
+}
+
+func transformOf(t catalog.EventTarget) event.Transform {
+	s := t.Settings
+	return event.Transform{Input: s.Input, Path: s.InputPath, Paths: s.Paths, Template: s.Template}
+}
+
+// load compiles the rules of an account.
+func (c *courier) load(tx *catalog.Tx, account string) (*ruleset, error) {
+	rules, err := tx.EventRules(account, "", "", 0)
+	if err != nil || len(rules) == 0 {
+		return &ruleset{empty: true}, err
+	}
+	targets, err := tx.EventTargets(account, "", "", 0)
+	if err != nil {
+		return nil, err
+	}
+	of := map[string][]catalog.EventTarget{}
+	for _, t := range targets {
+		of[t.Rule] = append(of[t.Rule], t)
+	}
+	var list []subscription
+	for _, r := range rules {
+		if !r.Enabled || len(of[r.Name]) == 0 {
+			continue
+		}
+		p, err := pattern.Parse(r.Pattern)
+		if err != nil { // it was checked when it was put
+			c.log.Error("a rule matches nothing: its pattern cannot be read", slog.String("account", account), slog.String("rule", r.Name), slog.Any("error", err))
+			continue
+		}
+		list = append(list, subscription{event.Rule{ARN: event.RuleARN(c.opt.Region, account, r.Name), Name: r.Name}, p, of[r.Name]})
+	}
+	return &ruleset{len(list) == 0, pattern.NewSet(list, func(s subscription) *pattern.Pattern { return s.pattern })}, nil
+}
+
+// route is a target with all it takes to reach it.
+type route struct {
+	catalog.EventTarget
+	destination catalog.EventDestination // zero when the target is none
+	connection  catalog.EventConnection
+	secret      catalog.Secret // that messages are signed with
+	missing     error          // what of it is gone
+}
+
+// find looks a target up; NotFound when it is gone itself.
+func (c *courier) find(tx *catalog.Tx, target string) (r route, err error) {
+	if r.EventTarget, err = tx.EventTarget(catalog.SplitTarget(target)); err != nil {
+		return r, err
+	}
+	if r.secret, err = tx.EventSigning(r.Account); err != nil {
+		return r, err
+	}
+	address, err := event.ParseTarget(r.ARN, c.opt.Region, r.Account)
+	if err != nil || address.Destination.Name == "" {
+		r.missing = err
+		return r, nil
+	}
+	r.destination, err = tx.EventDestination(r.Account, address.Destination.Name)
+	if err == nil && r.destination.ID != address.Destination.ID {
+		err = fault.New(fault.NotFound, "the api-destination %s is gone", address.Destination.Name)
+	}
+	if err == nil {
+		r.connection, err = tx.EventConnectionByID(r.destination.Connection)
+	}
+	if fault.Is(err, fault.NotFound) {
+		r.missing, err = err, nil
+	}
+	return r, err
+}
+
+// sink opens the way to a target.
+func (c *courier) sink(r route) (event.Sink, error) {
+	if r.missing != nil {
+		return nil, fault.Wrap(fault.Upstream, r.missing, "%s", fault.Message(r.missing))
+	}
+	address, err := event.ParseTarget(r.ARN, c.opt.Region, r.Account)
+	if err != nil {
+		return nil, err
+	}
+	if address.Log {
+		return c.opt.Sinks.Log(r.Account), nil
+	}
+	to := webhook.Target{URL: address.URL}
+	if d := r.destination; d.Name != "" {
+		to.URL, to.Method = d.Endpoint, d.Method
+	}
+	to.URL = webhook.URLOf(to.URL, r.Settings.PathValues)
+	if r.secret == "" {
+		return nil, fault.New(fault.Unavailable, "there is no secret to sign with")
+	}
+	to.Key = webhook.KeyOf([]byte(r.secret), r.ARN)
+	authorize(&to, r)
+	return c.opt.Sinks.Webhook(to)
+}
