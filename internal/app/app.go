@@ -214,11 +214,17 @@ func (a *App) openData(ctx context.Context) error {
 	a.closers = append(a.closers, a.disk.Close)
 	a.blobs = blob.Meter(a.disk, blob.Hooks{})
 
+	if a.outbound, err = a.newOutbound(); err != nil {
+		return err
+	}
+	a.closers = append(a.closers, func() error { a.outbound.Close(); return nil })
 	a.credentials = CredentialsFile(a.cfg)
 	a.identities = identity.New(a.db, identity.Options{
 		Region: a.cfg.Region, Now: a.now, TrustedProxies: a.cfg.TrustedProxies,
-		KeepKey: func(key identity.NewKey) error { return identity.WriteCredentials(a.credentials, key, a.cfg.Region) },
+		KeepKey:  func(key identity.NewKey) error { return identity.WriteCredentials(a.credentials, key, a.cfg.Region) },
+		Outbound: a.outbound,
 	})
+	a.closers = append(a.closers, func() error { a.identities.Close(); return nil })
 	a.access = access.New(a.db)
 	return a.bootstrap(ctx)
 }
@@ -250,11 +256,6 @@ func (a *App) bootstrap(ctx context.Context) error {
 }
 
 func (a *App) openRegistry() error {
-	var err error
-	if a.outbound, err = a.newOutbound(); err != nil {
-		return err
-	}
-	a.closers = append(a.closers, func() error { a.outbound.Close(); return nil })
 	remotes, err := a.connections()
 	if err != nil {
 		return err

@@ -11,6 +11,8 @@
 //
 // What surprises: the operation is known only after the body has been read and
 // authenticated, so an unknown Action is reported to authenticated callers only.
+// Operations that need no credentials are the exception: their requests are
+// read before.
 package awsquery
 
 import (
@@ -83,7 +85,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	c := h.gate.Describe(r)
 	service := h.services[0] // whose namespace errors have until the action is known
 	answer, err := func() ([]byte, error) {
-		form, err := h.form(r, &c)
+		form, signed, err := h.form(r, &c)
 		if err != nil {
 			return nil, err
 		}
@@ -115,17 +117,35 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.gate.Done(ctx, &c, status, err)
 }
 
-// form authenticates and reads the parameters of the body and the query; a
-// parameter of the body hides one of the query.
-func (h *Handler) form(r *http.Request, c *restjson.Call) (url.Values, error) {
+// form authenticates and reads the parameters. Whoever sends no credentials is
+// let through to operations that need none, as nobody: the form is read first
+// then, and the body given to Authenticate when it is for anything else.
+func (h *Handler) form(r *http.Request, c *restjson.Call) (form url.Values, signed bool, err error) {
+	if len(r.Header["Authorization"]) == 0 {
+		body := &bytes.Buffer{}
+		if form, err := h.parameters(r, io.TeeReader(r.Body, body)); err == nil {
+			if _, row, err := h.find(form); err == nil && row.Unsigned() {
+				return form, false, nil
+			}
+		}
+		r = r.WithContext(r.Context()) // a copy
+		r.Body = io.NopCloser(io.MultiReader(body, r.Body))
+	}
 	principal, body, err := h.gate.Authenticate(r, false)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	c.Principal = principal
 	if body == nil {
 		body = http.NoBody
 	}
+	c.Principal = principal
+	form, err = h.parameters(r, body)
+	return form, true, err
+}
+
+// parameters are those of the body and the query; one of the body hides one of
+// the query.
+func (h *Handler) parameters(r *http.Request, body io.Reader) (url.Values, error) {
 	limit := h.gate.Limit()
 	text, err := io.ReadAll(io.LimitReader(body, limit+1))
 	if err != nil {

@@ -6,9 +6,10 @@
 // package access finds the path that belongs into it.
 //
 // The surprises: GetCallerIdentity needs no permission, as whoever can sign a
-// request may know who that makes them; and AssumeRole asks for its permission
-// when it has found the role, whose trust policy decides. Roles that are not
-// there and roles of other accounts that do not trust the caller answer alike.
+// request may know who that makes them; AssumeRole asks for its permission
+// when it has found the role, whose trust policy decides; and
+// AssumeRoleWithWebIdentity is not signed at all. Roles that are not there and
+// roles of other accounts that do not trust the caller answer alike.
 package iamapi
 
 import (
@@ -85,6 +86,11 @@ func (a *API) stsRows() []restjson.Row {
 			Doc:    "have temporary credentials of a user, for package tokens and the like",
 			Access: everybody[GetSessionTokenInput], Do: a.getSessionToken,
 		}),
+		restjson.New(restjson.Op[WebIdentityInput, WebIdentityOutput]{
+			Name: "AssumeRoleWithWebIdentity", Method: "POST", Path: "/",
+			Doc:    "have temporary credentials of a role for a token of an OpenID Connect issuer",
+			Access: everybody[WebIdentityInput], Do: a.assumeRoleWithWebIdentity, Unsigned: true, // the token is all there is to show
+		}),
 	}
 }
 
@@ -93,7 +99,7 @@ func (a *API) iamRows() []restjson.Row {
 	for _, list := range [][]restjson.Row{a.userRows(), a.groupRows(), a.roleRows(), a.keyRows(), a.inlineRows(), a.attachRows(), a.policyRows(), a.tagRows(), a.simulateRows()} {
 		rows = append(rows, list...)
 	}
-	return rows
+	return append(rows, a.oidcRows()...)
 }
 
 // everybody is the Access of an operation that needs no permission.

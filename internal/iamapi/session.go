@@ -2,6 +2,7 @@ package iamapi
 
 import (
 	"context"
+	"maps"
 	"time"
 
 	"packhouse/internal/access"
@@ -133,10 +134,24 @@ func (a *API) assumeRole(ctx context.Context, c *restjson.Call, in *AssumeRoleIn
 	if err := in.unsupported(); err != nil {
 		return nil, err
 	}
+	return a.begin(ctx, caller, assumption{action: "sts:AssumeRole", AssumeRoleInput: in})
+}
+
+// assumption is a session that is asked for.
+type assumption struct {
+	*AssumeRoleInput
+	action    string               // that the trust policy has to allow
+	federated *identity.Federation // of a web identity
+	keys      map[string][]string  // further condition keys
+}
+
+// begin opens a session for a caller, whom the trust policy has to let in.
+func (a *API) begin(ctx context.Context, caller identity.Caller, in assumption) (*AssumeRoleOutput, error) {
 	given, size, err := in.context()
 	if err != nil {
 		return nil, err
 	}
+	given.Federated = in.federated
 	role, err := a.mayAssume(ctx, caller, in)
 	if err != nil {
 		return nil, err
@@ -194,11 +209,11 @@ func (in *AssumeRoleInput) duration(caller identity.Caller, role catalog.Role) (
 
 // mayAssume finds a role that a caller may assume. To other accounts, one that
 // is not there is one that does not trust them.
-func (a *API) mayAssume(ctx context.Context, caller identity.Caller, in *AssumeRoleInput) (catalog.Role, error) {
-	refused := fault.New(fault.Denied, "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", caller.Principal(), in.RoleArn)
-	name, err := arn.Parse(in.RoleArn)
-	if err != nil || name.Service != "iam" || name.Kind() != "role" {
-		return catalog.Role{}, fault.New(fault.Invalid, "%s is invalid", in.RoleArn)
+func (a *API) mayAssume(ctx context.Context, caller identity.Caller, in assumption) (catalog.Role, error) {
+	refused := fault.New(fault.Denied, "User: %s is not authorized to perform: %s on resource: %s", caller.Principal(), in.action, in.RoleArn)
+	name, err := roleNamed(in.RoleArn)
+	if err != nil {
+		return catalog.Role{}, err
 	}
 	var role catalog.Role
 	err = a.db.View(ctx, func(tx *catalog.Tx) (err error) {
@@ -215,16 +230,28 @@ func (a *API) mayAssume(ctx context.Context, caller identity.Caller, in *AssumeR
 	if err != nil {
 		return catalog.Role{}, fault.New(fault.Internal, "trust policy of %s: %v", role.ID, err)
 	}
-	trust = trust.Named("trust policy")
-	needs := []access.Need{access.AssumeRole("sts:AssumeRole", role.Account, in.RoleArn, role.ID, trust, in.conditions())}
+	trust = trust.Named("the trust policy")
+	keys := map[string][]string{}
+	maps.Copy(keys, in.keys)
+	maps.Copy(keys, in.conditions())
+	needs := []access.Need{access.AssumeRole(in.action, role.Account, in.RoleArn, role.ID, trust, keys)}
 	if len(in.Tags) > 0 {
-		needs = append(needs, access.AssumeRole("sts:TagSession", role.Account, in.RoleArn, role.ID, trust, in.conditions()))
+		needs = append(needs, access.AssumeRole("sts:TagSession", role.Account, in.RoleArn, role.ID, trust, keys))
 	}
 	err = a.checker.CheckAll(ctx, caller, needs...)
 	if fault.Is(err, fault.Denied) && role.Account != caller.Account() {
 		return catalog.Role{}, refused
 	}
 	return role, err
+}
+
+// roleNamed reads the ARN of a role.
+func roleNamed(role string) (arn.ARN, error) {
+	name, err := arn.Parse(role)
+	if err != nil || name.Service != "iam" || name.Kind() != "role" {
+		return arn.ARN{}, fault.New(fault.Invalid, "%s is invalid", role)
+	}
+	return name, nil
 }
 
 // GetSessionTokenInput says how long the credentials live.

@@ -22,6 +22,8 @@ type Session struct {
 	Expires  time.Time          // zero when the request came with a token made in the session
 	Policies []*policy.Document // limit what the session may do; nil: no limit
 	context  string             // id of the catalog.Session, if there is one
+
+	federated map[string][]string // condition keys of the web identity, if it began with one
 }
 
 // Token is what an issued token says of itself.
@@ -150,6 +152,7 @@ func (c Caller) Describe(f *policy.Facts) {
 	f.Principal = *c.Principal()
 	if s := c.Subject(); s != nil {
 		f.TokenIssuedAt = s.Session.Began
+		f.Extra = s.Session.federated
 	}
 	f.Time = known.Time
 	f.SourceIP = known.SourceIP

@@ -20,6 +20,7 @@ import (
 
 	"packhouse/internal/arn"
 	"packhouse/internal/catalog"
+	"packhouse/internal/outbound"
 	"packhouse/internal/policy"
 )
 
@@ -34,6 +35,9 @@ type Options struct {
 	// is committed, so that no account comes about whose key nobody has: when
 	// it fails, nothing is made. It may be called again with the same key.
 	KeepKey func(NewKey) error
+	// Outbound asks the issuers of web identities for their keys; by default a
+	// client of its own.
+	Outbound *outbound.Client
 }
 
 // Service verifies credentials against a catalog and issues tokens. It is safe
@@ -51,6 +55,9 @@ type Service struct {
 	contexts catalog.Memo[string, *sessionContext]   // by their id
 	signers  catalog.Memo[struct{}, keyring]         // the one of the house
 	tokens   tokenCache                              // by Authorization header
+
+	providers catalog.Memo[string, []catalog.OIDCProvider] // by account
+	issuers   *issuers
 }
 
 // New makes a Service over db.
@@ -65,8 +72,19 @@ func New(db *catalog.DB, o Options) *Service {
 	if s.keep == nil {
 		s.keep = func(NewKey) error { return nil }
 	}
+	client := o.Outbound
+	if client == nil {
+		var err error
+		if client, err = outbound.New(outbound.Options{Now: s.now}); err != nil { // only for a list of addresses, and there is none
+			panic(err)
+		}
+	}
+	s.issuers = newIssuers(client)
 	return s
 }
+
+// Close breaks off what is being asked of issuers.
+func (s *Service) Close() { s.issuers.flights.Close() }
 
 // defaultRegion is also where IAM lives for every region.
 const defaultRegion = "us-east-1"

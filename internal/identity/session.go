@@ -41,6 +41,7 @@ type Context struct {
 	Tags       map[string]string `json:"tags,omitempty"`
 	Policies   []string          `json:"policies,omitempty"`   // documents
 	PolicyARNs []string          `json:"policyArns,omitempty"` // managed policies; their present versions count
+	Federated  *Federation       `json:"federated,omitempty"`  // of a web identity
 }
 
 // limited tells whether there are session policies.
@@ -58,7 +59,7 @@ type Credentials struct {
 // is checked before, and whether the duration is one the role allows.
 func (s *Service) AssumeRole(ctx context.Context, role catalog.Role, session string, given Context, duration time.Duration) (Credentials, error) {
 	who := actor{id: role.ID, session: session}
-	if len(given.Tags) > 0 || given.limited() {
+	if len(given.Tags) > 0 || given.limited() || given.Federated != nil {
 		text, err := json.Marshal(given)
 		if err != nil {
 			return Credentials{}, fmt.Errorf("keep the context of a session: %w", err)
@@ -177,7 +178,7 @@ func (s *Service) subject(ctx context.Context, a actor) (*Subject, error) {
 	if err != nil {
 		return nil, err
 	}
-	subject.Principal.Tags, subject.Session.Policies = given.tags, given.policies
+	subject.Principal.Tags, subject.Session.Policies, subject.Session.federated = given.tags, given.policies, given.federated
 	return subject, nil
 }
 
@@ -204,6 +205,8 @@ func findActor(tx *catalog.Tx, id string) (*policy.Principal, error) {
 type sessionContext struct {
 	tags     map[string]string
 	policies []*policy.Document // nil: no limit
+
+	federated map[string][]string // condition keys
 }
 
 func findContext(tx *catalog.Tx, id string) (*sessionContext, error) {
@@ -216,6 +219,9 @@ func findContext(tx *catalog.Tx, id string) (*sessionContext, error) {
 		return nil, fmt.Errorf("context of session %s: %w", id, err)
 	}
 	c := &sessionContext{tags: given.Tags}
+	if given.Federated != nil {
+		c.federated = given.Federated.facts()
+	}
 	if given.limited() {
 		c.policies = []*policy.Document{} // not nil: a limit that allows nothing yet
 	}
