@@ -67,6 +67,7 @@ func (a *API) roleRows() []restjson.Row {
 		op("GetRole", "describe a role", a.getRole),
 		op("ListRoles", "list the roles of the account", a.listRoles),
 		op("UpdateRole", "change the description or longest session of a role", a.updateRole),
+		op("UpdateRoleDescription", "change the description of a role", a.updateRoleDescription),
 		op("DeleteRole", "remove a role that has nothing left", a.deleteRole),
 		op("UpdateAssumeRolePolicy", "say who may assume a role", a.updateTrust),
 		op("PutRolePermissionsBoundary", "limit what a role may do by a managed policy", a.putRoleBoundary),
@@ -247,6 +248,24 @@ func (a *API) updateRole(ctx context.Context, c *restjson.Call, in *UpdateRoleIn
 		return nil
 	})
 	return nil, err
+}
+
+// UpdateRoleDescriptionInput is another description of a role.
+type UpdateRoleDescriptionInput struct {
+	RoleName    string  `json:"RoleName" required:"true" validate:"RoleName"`
+	Description *string `json:"Description" required:"true" validate:"Description"`
+}
+
+func (in *UpdateRoleDescriptionInput) resource(who identity.Caller) string {
+	return roleARN(who, in.RoleName)
+}
+
+// updateRoleDescription is what clients have used since before UpdateRole.
+func (a *API) updateRoleDescription(ctx context.Context, c *restjson.Call, in *UpdateRoleDescriptionInput) (*RoleOutput, error) {
+	if _, err := a.updateRole(ctx, c, &UpdateRoleInput{RoleName: in.RoleName, Description: in.Description}); err != nil {
+		return nil, err
+	}
+	return a.getRole(ctx, c, &RoleInput{in.RoleName})
 }
 
 func (a *API) deleteRole(ctx context.Context, c *restjson.Call, in *RoleInput) (*nothing, error) {

@@ -94,7 +94,7 @@ func quota(what string, most int) error {
 }
 
 func (a *API) userRows() []restjson.Row {
-	return []restjson.Row{
+	return append([]restjson.Row{
 		op("CreateUser", "make a user", a.createUser),
 		op("GetUser", "describe a user, by default the caller", a.getUser),
 		op("ListUsers", "list the users of the account", a.listUsers),
@@ -102,7 +102,7 @@ func (a *API) userRows() []restjson.Row {
 		op("DeleteUser", "remove a user that has nothing left", a.deleteUser),
 		op("PutUserPermissionsBoundary", "limit what a user may do by a managed policy", a.putUserBoundary),
 		op("DeleteUserPermissionsBoundary", "lift the limit of a user", a.deleteUserBoundary),
-	}
+	}, a.absentRows()...)
 }
 
 // CreateUserInput names the user to make.
