@@ -30,6 +30,7 @@ import (
 	"packhouse/internal/catalog/pgtest"
 	"packhouse/internal/control"
 	"packhouse/internal/fault"
+	"packhouse/internal/format/generic"
 	"packhouse/internal/format/npm"
 	"packhouse/internal/identity"
 	"packhouse/internal/policy"
@@ -103,7 +104,7 @@ func newHouse(t *testing.T, dsn string, settings ...setting) *house {
 	for _, s := range settings {
 		s(&options, &storage)
 	}
-	h.registry, err = registry.New(h.db, memblob.New(blob.Limits{}), checker, []registry.Ecosystem{npm.New()}, storage)
+	h.registry, err = registry.New(h.db, memblob.New(blob.Limits{MaxBytes: storage.MaxAssetBytes}), checker, []registry.Ecosystem{npm.New(), generic.New()}, storage)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -30,6 +30,7 @@ func (h *house) send(t *testing.T, method, path, query, body string) (status int
 		t.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte(body))
+	req.Header.Set("X-Amz-Content-Sha256", hex.EncodeToString(sum[:])) // some clients do, and streams need it
 	cred := aws.Credentials{AccessKeyID: h.key.ID, SecretAccessKey: string(h.key.Secret)}
 	if err := v4.NewSigner().SignHTTP(t.Context(), cred, req, hex.EncodeToString(sum[:]), control.Service, region, time.Now()); err != nil {
 		t.Fatal(err)
@@ -83,6 +84,10 @@ func TestBadInput_IsTheCallersFault(t *testing.T) {
 				if f.In == "query" && f.Required {
 					complete.Set(f.Wire, good[f.Shape])
 				}
+			}
+			if row.InputStream() {
+				complete.Set("format", "generic")
+				complete.Set("namespace", "tools")
 			}
 			check("nothing", "", "")
 			for _, f := range row.Fields() {
@@ -150,13 +155,13 @@ func TestSignature_OfAnotherKeyOrNone(t *testing.T) {
 func TestDenied_BeforeNotFound(t *testing.T) {
 	h := lite(t)
 	shelf(h)
-	h.user("nobody", statement("Allow", "codeartifact:PublishPackageVersion", "*"))
+	h.user("nobody", statement("Allow", "codeartifact:PutPackageMetadata", "*"))
 	nobody := *h
 	nobody.key.ID, nobody.key.Secret = "AKIA0000000000nobody", "secret"
 	for _, row := range control.Table() {
 		for _, domain := range []string{"corp", "absent"} {
 			body := `{"versions":["1.0.0"],"targetStatus":"Published","restrictions":{"publish":"ALLOW","upstream":"ALLOW"},"tags":[],"tagKeys":[],` +
-				`"domain":"` + domain + `","policyDocument":"{}","packageGroup":"/npm/*"}`
+				`"domain":"` + domain + `","policyDocument":"{}","packageGroup":"/npm/*","action":"codeartifact:DescribeDomain","resource":"` + domainARN(domain) + `"}`
 			if row.Name() == "UpdatePackageGroupOriginConfiguration" {
 				body = "{}"
 			}

@@ -145,6 +145,9 @@ func (a *API) listPackageVersionDependencies(ctx context.Context, c *restjson.Ca
 		return nil, err
 	}
 	v := h.version
+	if v.Manifest == nil { // as of generic packages
+		return nil, fault.About(fault.NotFound, "package-version", v.Number, "version %s of %s has no list of dependencies", v.Number, h.c)
+	}
 	all := a.details(h).Dependencies
 	// The key is a place in the list: of one revision the list stays the same.
 	l := page.For[int]("ListPackageVersionDependencies", h.pkg.ID, v.Number, v.Revision)

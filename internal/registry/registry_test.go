@@ -42,7 +42,7 @@ type plainVersion struct {
 }
 
 func (plain) Name() artifact.Format { return artifact.NPM }
-func (plain) Traits() Traits         { return Traits{} }
+func (plain) Traits() Traits        { return Traits{} }
 
 func (plain) Normalize(c artifact.Coordinates) (artifact.Coordinates, error) { return c, nil }
 func (plain) Compare(a, b string) int                                        { return cmp.Compare(a, b) }

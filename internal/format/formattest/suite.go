@@ -112,8 +112,8 @@ type suite struct {
 	outside *upstreamtest.Registry // nil for a format that has none
 	reader  string                 // a repository that sees what "internal" has
 	one     Version                // outside and, when published, inside
-	two     Version // the next version of the same package
-	other   Version // of a package that is outside only
+	two     Version                // the next version of the same package
+	other   Version                // of a package that is outside only
 }
 
 func open(t *testing.T, d Driver) suite {

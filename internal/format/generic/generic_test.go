@@ -87,7 +87,9 @@ func TestPut_UnfinishedUntilAFileComesWithout(t *testing.T) {
 	}
 	want(t, "a file more", put(h, "tools/cli/1.0/d", "D"), http.StatusConflict, "is Published and takes no further assets")
 	want(t, "the same again, unfinished", put(h, "tools/cli/1.0/a?unfinished=true", "A"), http.StatusCreated, `"Published"`)
-	var l struct{ Versions []struct{ Assets []struct{ Name string } } }
+	var l struct {
+		Versions []struct{ Assets []struct{ Name string } }
+	}
 	if err := json.Unmarshal(h.Get("repo", "tools/cli").Body, &l); err != nil || len(l.Versions) != 1 || len(l.Versions[0].Assets) != 3 {
 		t.Errorf("listed: %+v, %v", l, err)
 	}
