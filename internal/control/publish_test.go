@@ -31,7 +31,7 @@ import (
 	"packhouse/internal/restjson"
 )
 
-func hashOf(content string) string {
+func sha256Of(content string) string {
 	sum := sha256.Sum256([]byte(content))
 	return hex.EncodeToString(sum[:])
 }
@@ -40,7 +40,7 @@ func hashOf(content string) string {
 func tool(asset, content string, unfinished bool) *codeartifact.PublishPackageVersionInput {
 	return &codeartifact.PublishPackageVersionInput{
 		Domain: aws.String("corp"), Repository: aws.String("repo"), Format: "generic", Namespace: aws.String("tools"), Package: aws.String("cli"),
-		PackageVersion: aws.String("1.0"), AssetName: &asset, AssetContent: strings.NewReader(content), AssetSHA256: aws.String(hashOf(content)),
+		PackageVersion: aws.String("1.0"), AssetName: &asset, AssetContent: strings.NewReader(content), AssetSHA256: aws.String(sha256Of(content)),
 		Unfinished: &unfinished,
 	}
 }
@@ -315,7 +315,7 @@ func TestPublishPackageVersion_HeaderWithTheHash(t *testing.T) {
 	h := lite(t)
 	workshop(h)
 	const content = "the app"
-	for name, hash := range map[string]string{"another": hashOf("other"), "zeros": strings.Repeat("0", 64), "none": "abc"} {
+	for name, hash := range map[string]string{"another": sha256Of("other"), "zeros": strings.Repeat("0", 64), "none": "abc"} {
 		if status, text := h.sent(h.raw(hash, strings.NewReader(content), int64(len(content)))); status != 400 || !strings.HasPrefix(text, invalid) || !strings.Contains(text, "x-amz-content-sha256") {
 			t.Errorf("%s: %d %s", name, status, text)
 		}
@@ -326,7 +326,7 @@ func TestPublishPackageVersion_HeaderWithTheHash(t *testing.T) {
 	if status, text := h.sent(h.raw("", strings.NewReader(content), int64(len(content)))); status != 400 || !strings.HasPrefix(text, invalid) || !strings.Contains(text, "x-amz-content-sha256 is required") {
 		t.Errorf("no header: %d %s", status, text)
 	}
-	if status, text := h.sent(h.raw(strings.ToUpper(hashOf(content)), strings.NewReader(content), int64(len(content)))); status != 400 || !strings.HasPrefix(text, invalid) {
+	if status, text := h.sent(h.raw(strings.ToUpper(sha256Of(content)), strings.NewReader(content), int64(len(content)))); status != 400 || !strings.HasPrefix(text, invalid) {
 		t.Errorf("capital letters: %d %s", status, text)
 	}
 	if status, text := h.sent(h.raw("UNSIGNED-PAYLOAD", strings.NewReader(content), int64(len(content)))); status != 200 {
@@ -342,7 +342,7 @@ func TestPublishPackageVersion_BrokenOffLeavesNothing(t *testing.T) {
 	h := lite(t)
 	workshop(h)
 	const content = "the whole app"
-	req := h.raw(hashOf(content), strings.NewReader(content), int64(len(content)))
+	req := h.raw(sha256Of(content), strings.NewReader(content), int64(len(content)))
 	wire, err := httputil.DumpRequestOut(req, true)
 	if err != nil {
 		t.Fatal(err)
@@ -452,10 +452,10 @@ func TestPublishPackageVersion_InThisProcess(t *testing.T) {
 		})
 		return err
 	}
-	if err := do(hashOf("other")); err == nil || !strings.Contains(err.Error(), "assetSHA256") {
+	if err := do(sha256Of("other")); err == nil || !strings.Contains(err.Error(), "assetSHA256") {
 		t.Errorf("another hash: %v", err)
 	}
-	if err := do(hashOf("the app")); err != nil {
+	if err := do(sha256Of("the app")); err != nil {
 		t.Error(err)
 	}
 }
