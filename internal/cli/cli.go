@@ -81,13 +81,22 @@ type command struct {
 	name, help, group string
 	args              any // pointer to a struct with kong tags
 	run               func(ctx context.Context, env *Env) error
+	// subs take the place of run in a command that has commands of its own,
+	// which args declares.
+	subs map[string]func(ctx context.Context, env *Env) error
 }
 
 func run(ctx context.Context, env *Env) (err error) {
-	commands := []command{serveCommand(), quickstartCommand(), loginCommand(), doctorCommand(), versionCommand()}
+	commands := []command{
+		serveCommand(), quickstartCommand(), loginCommand(), whoamiCommand(), accessKeyCommand(), awsModelCommand(), doctorCommand(), versionCommand(),
+	}
 	for _, s := range env.Services {
 		for _, row := range s.Rows {
-			commands = append(commands, operationCommand(s, row))
+			c := operationCommand(s, row)
+			if row.Name() == "CreateAccount" {
+				c = createAccountCommand(s, row)
+			}
+			commands = append(commands, c)
 		}
 	}
 	var root struct{}
@@ -128,7 +137,11 @@ func run(ctx context.Context, env *Env) (err error) {
 	if err != nil {
 		return usagef("%w; see packhouse --help", err)
 	}
-	return byName[parsed.Selected().Name].run(ctx, env)
+	selected := parsed.Selected()
+	if parent := selected.Parent; parent != nil && parent.Type == kong.CommandNode {
+		return byName[parent.Name].subs[selected.Name](ctx, env)
+	}
+	return byName[selected.Name].run(ctx, env)
 }
 
 // words takes the values up to the next flag, as the AWS CLI does:

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -65,7 +66,12 @@ func (e *callError) Error() string {
 // environment, shared files. When none of them has credentials, those that a
 // server in this folder left are taken.
 func dial(ctx context.Context, env *Env, flags clientFlags, s Service) (*apiClient, error) {
-	options := []func(*awsconfig.LoadOptions) error{
+	return dialAs(ctx, env, flags, s, false)
+}
+
+// dialAs is dial; without credentials for operations that need none.
+func dialAs(ctx context.Context, env *Env, flags clientFlags, s Service, nobody bool) (*apiClient, error) {
+	options := []loadOption{
 		awsconfig.WithEC2IMDSClientEnableState(imds.ClientDisabled), // no waiting for a service that is not there
 	}
 	if flags.Profile != "" {
@@ -74,13 +80,19 @@ func dial(ctx context.Context, env *Env, flags clientFlags, s Service) (*apiClie
 	if flags.Region != "" {
 		options = append(options, awsconfig.WithRegion(flags.Region))
 	}
+	options, err := sessions(ctx, flags, s, options)
+	if err != nil {
+		return nil, usageError{err}
+	}
 	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	found, err := credentials(ctx, env, cfg, flags)
-	if err != nil {
-		return nil, err
+	var found aws.Credentials
+	if !nobody {
+		if found, err = credentials(ctx, env, cfg, flags); err != nil {
+			return nil, err
+		}
 	}
 	region := cfg.Region
 	if region == "" {
@@ -102,6 +114,13 @@ func newAPIClient(env *Env, s Service, endpoint, region string, key aws.Credenti
 		service: s, http: env.client(), endpoint: u, region: region, credentials: key,
 		agent: "packhouse/" + env.Version, now: time.Now,
 	}, nil
+}
+
+// as is the client with other credentials.
+func (c *apiClient) as(key aws.Credentials) *apiClient {
+	other := *c
+	other.credentials = key
+	return &other
 }
 
 func endpointOf(ctx context.Context, cfg aws.Config, flags clientFlags, s Service) string {
@@ -132,23 +151,25 @@ func credentials(ctx context.Context, env *Env, cfg aws.Config, flags clientFlag
 		if flags.Profile != "" {
 			return found, fmt.Errorf("credentials of profile %s: %w", flags.Profile, err)
 		}
+		if sessionRefused(env, err) {
+			return found, fmt.Errorf("credentials of a role: %w", err)
+		}
 	}
-	folder := env.getenv("PACKHOUSE_DATA")
-	if folder == "" {
-		folder = defaultData
-	}
-	path := filepath.Join(folder, "credentials")
+	path := localCredentials(env)
 	if !exists(path) {
 		return aws.Credentials{}, errors.New("unable to locate credentials; set AWS_SHARED_CREDENTIALS_FILE to the file the server wrote (DATA/credentials), AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY")
 	}
-	local, err := awsconfig.LoadSharedConfigProfile(ctx, "default", func(o *awsconfig.LoadSharedConfigOptions) {
-		o.CredentialsFiles, o.ConfigFiles = []string{path}, []string{}
-	})
+	local, err := profileKey(ctx, path, defaultProfile)
 	if err != nil {
-		return aws.Credentials{}, fmt.Errorf("read %s: %w", path, err)
+		return aws.Credentials{}, err
 	}
 	fmt.Fprintf(env.Stderr, "packhouse: using the credentials in %s\n", path)
-	return local.Credentials, nil
+	return local, nil
+}
+
+// localCredentials is the file that a server in this folder leaves.
+func localCredentials(env *Env) string {
+	return filepath.Join(cmp.Or(env.getenv("PACKHOUSE_DATA"), defaultData), "credentials")
 }
 
 // call runs one operation and gives the decoded answer.
@@ -370,5 +391,8 @@ func (c *apiClient) request(ctx context.Context, row restjson.Row, in input, bod
 	req.ContentLength = size
 	req.Header = header
 	req.Header.Set("User-Agent", c.agent)
+	if row.Unsigned() {
+		return req, nil
+	}
 	return req, v4.NewSigner().SignHTTP(ctx, c.credentials, req, hex.EncodeToString(hash.Sum(nil)), c.service.Name, c.region, c.now())
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -63,7 +64,17 @@ const (
 
 // operationCommand derives a sub-command from a row.
 func operationCommand(s Service, row restjson.Row) command {
-	o := &operation{service: s, row: row, fields: row.Fields(), pages: newPaging(row)}
+	return newOperation(s, row).command(nil)
+}
+
+func newOperation(s Service, row restjson.Row) *operation {
+	return &operation{service: s, row: row, fields: row.Fields(), pages: newPaging(row)}
+}
+
+// command makes the flags: of every member, and those of own, a struct that the
+// field Own of args then is; it may be nil.
+func (o *operation) command(own any) command {
+	row := o.row
 	paged := reflect.TypeFor[struct{}]()
 	if o.pages != nil {
 		paged = reflect.TypeFor[pagingFlags]()
@@ -89,13 +100,16 @@ func operationCommand(s Service, row restjson.Row) command {
 	if row.OutputStream() {
 		fields = append(fields, reflect.StructField{Name: "Outfile", Type: reflect.TypeFor[string](), Tag: `arg:"" name:"outfile" help:"File that gets the bytes."`})
 	}
+	if own != nil {
+		fields = append(fields, reflect.StructField{Name: "Own", Type: reflect.TypeOf(own), Tag: `embed:""`})
+	}
 	args := reflect.New(reflect.StructOf(fields))
 	o.args = args.Elem()
 	help := row.Doc()
 	if help == "" {
 		help = row.Name() + "."
 	}
-	return command{name: kebab(row.Name()), help: help, group: "Operations of " + s.Name, args: args.Interface(), run: o.run}
+	return command{name: kebab(row.Name()), help: help, group: "Operations of " + o.service.Name, args: args.Interface(), run: o.run}
 }
 
 func memberHelp(f restjson.Field) string {
@@ -127,6 +141,12 @@ func kebab(name string) string {
 }
 
 func (o *operation) run(ctx context.Context, env *Env) error {
+	return o.runWith(ctx, env, nil)
+}
+
+// runWith is run with something to be done with the answer before it is
+// printed; it may be nil. The answer is printed even when that fails.
+func (o *operation) runWith(ctx context.Context, env *Env, use func(api *apiClient, out *object) error) error {
 	flags := o.args.Field(argClient).Interface().(clientFlags)
 	show := o.args.Field(argOutput).Interface().(outputFlags)
 	printer, err := newPrinter(show, env)
@@ -142,7 +162,7 @@ func (o *operation) run(ctx context.Context, env *Env) error {
 		defer file.Close()
 		body = file
 	}
-	api, err := dial(ctx, env, flags, o.service)
+	api, err := dialAs(ctx, env, flags, o.service, o.row.Unsigned())
 	if err != nil {
 		return err
 	}
@@ -157,7 +177,10 @@ func (o *operation) run(ctx context.Context, env *Env) error {
 	if err != nil {
 		return err
 	}
-	return printer.print(out, o.row)
+	if use != nil {
+		err = use(api, out)
+	}
+	return errors.Join(err, printer.print(out, o.row))
 }
 
 func (o *operation) call(ctx context.Context, api *apiClient, in input, body io.ReadSeeker) (*object, error) {

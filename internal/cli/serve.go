@@ -9,8 +9,6 @@ import (
 	"path/filepath"
 	"strings"
 
-	awsconfig "github.com/aws/aws-sdk-go-v2/config"
-
 	"packhouse/internal/app"
 	"packhouse/internal/config"
 )
@@ -132,17 +130,15 @@ Next, in another terminal (the administrator's key is in %[1]s):
 
 // adminClient calls the API as the administrator whose key the first start left.
 func adminClient(ctx context.Context, env *Env, a *app.App, credentials string) (*apiClient, error) {
-	profile, err := awsconfig.LoadSharedConfigProfile(ctx, "default", func(o *awsconfig.LoadSharedConfigOptions) {
-		o.CredentialsFiles, o.ConfigFiles = []string{credentials}, []string{}
-	})
+	key, err := profileKey(ctx, credentials, defaultProfile)
 	if err != nil {
-		return nil, fmt.Errorf("the administrator's key is needed to set things up: read %s: %w", credentials, err)
+		return nil, fmt.Errorf("the administrator's key is needed to set things up: %w", err)
 	}
 	service, ok := serviceNamed(env, "codeartifact")
 	if !ok {
 		return nil, errors.New("this build has no codeartifact operations")
 	}
-	return newAPIClient(env, service, a.LocalURL(), a.Region(), profile.Credentials)
+	return newAPIClient(env, service, a.LocalURL(), a.Region(), key)
 }
 
 // absolute makes a path that holds in another folder.

@@ -16,9 +16,6 @@ import (
 // same names is replaced, everything else is kept. The file ends up readable by
 // its owner alone, for it holds a token.
 func mergeFile(path, settings string) error {
-	if target, err := filepath.EvalSymlinks(path); err == nil {
-		path = target // a link into a folder of dot files stays one
-	}
 	old, err := os.ReadFile(path)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -32,15 +29,24 @@ func mergeFile(path, settings string) error {
 	default:
 		merged = mergeLines(old, settings)
 	}
+	return replaceFile(path, merged, 0o600)
+}
+
+// replaceFile puts content in the place of a file, durably, and whole or not at
+// all. Its folder is made when it is not there.
+func replaceFile(path string, content []byte, mode fs.FileMode) error {
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target // a link into a folder of dot files stays one
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".packhouse-*") // mode 0600
+	f, err := os.CreateTemp(filepath.Dir(path), ".packhouse-*")
 	if err != nil {
 		return err
 	}
-	_, err = f.Write(merged)
-	if err = errors.Join(err, f.Close()); err == nil {
+	_, err = f.Write(content)
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err == nil {
 		err = os.Rename(f.Name(), path)
 	}
 	if err != nil {
