@@ -252,6 +252,8 @@ func unpack(t *testing.T, data []byte) []byte {
 	data = data[n:]
 	_, n = binary.Varint(data)
 	data = data[n:]
+	_, n = binary.Uvarint(data)
+	data = data[n:]
 	length, n := binary.Uvarint(data)
 	text, err := io.ReadAll(flate.NewReader(bytes.NewReader(data[n : n+int(length)])))
 	if err != nil {

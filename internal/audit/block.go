@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"sync"
 	"time"
 
 	"github.com/klauspost/compress/flate"
@@ -20,7 +21,8 @@ import (
 
 // A stored block is
 //
-//	version, records, time of the first in microseconds, length of the packed part
+//	version, records, time of the first in microseconds, length of the packed
+//	        part unpacked and as it is
 //	packed: the rows of three tables (who, what, outcome), then of each record
 //	        the time since the one before and its three rows
 //	ids: 16 bytes of each record
@@ -104,6 +106,7 @@ type block struct {
 	byOutcome map[outcome]int
 	caller    whoKey // the one before
 	callerRow int
+	byStatus  [600]int32 // one more than the row of the outcome that is a status and nothing else
 }
 
 func newBlock() *block {
@@ -214,6 +217,12 @@ func newWhat(e *Entry) what {
 
 func (b *block) outcomeOf(e *Entry) int {
 	o := outcome{status: e.Status, code: e.Code, message: e.Message, response: e.Response}
+	if plain := e.Code == "" && e.Response == "" && uint(e.Status) < uint(len(b.byStatus)); plain {
+		if b.byStatus[e.Status] == 0 {
+			b.byStatus[e.Status] = int32(b.outcomes.add(o.append)) + 1 //nolint:gosec // few
+		}
+		return int(b.byStatus[e.Status]) - 1
+	}
 	row, ok := b.byOutcome[o]
 	if !ok {
 		row = b.outcomes.add(o.append)
@@ -276,26 +285,36 @@ func (o outcome) append(b []byte) []byte {
 	return flag(b, o.unknown)
 }
 
-// row is the block as it is stored.
-func (b *block) row() catalog.AccessBlock {
-	var packed bytes.Buffer
-	packer, err := flate.NewWriter(&packed, flate.BestSpeed)
+var packers = sync.Pool{New: func() any { //nolint:gochecknoglobals // a pool is shared by nature
+	w, err := flate.NewWriter(nil, flate.BestSpeed)
 	if err != nil {
 		panic(err) // the level exists
 	}
+	return w
+}}
+
+// row is the block as it is stored.
+func (b *block) row() catalog.AccessBlock {
+	var packed bytes.Buffer
+	packer := packers.Get().(*flate.Writer) //nolint:forcetypeassert // the pool holds nothing else
+	defer packers.Put(packer)
+	packer.Reset(&packed)
+	size := 0
 	var head [3 * binary.MaxVarintLen64]byte
 	for _, t := range [...]*table{&b.whos, &b.whats, &b.outcomes} {
 		n := binary.PutUvarint(head[:], uint64(t.n))
 		n += binary.PutUvarint(head[n:], uint64(len(t.data)))
 		_, _ = packer.Write(head[:n])
+		size += n + len(t.data)
 		_, _ = packer.Write(t.data)
 	}
 	_, _ = packer.Write(b.records)
 	_ = packer.Close() // a buffer does not fail
-	data := make([]byte, 0, packed.Len()+len(b.ids)+32)
+	data := make([]byte, 0, packed.Len()+len(b.ids)+48)
 	data = append(data, blockVersion)
 	data = binary.AppendUvarint(data, uint64(b.n))
 	data = binary.AppendVarint(data, b.base)
+	data = binary.AppendUvarint(data, uint64(size+len(b.records)))
 	data = binary.AppendUvarint(data, uint64(packed.Len()))
 	data = append(data, packed.Bytes()...)
 	data = append(data, b.ids...)
@@ -305,7 +324,7 @@ func (b *block) row() catalog.AccessBlock {
 // event is one record of an opened block: its time and its rows.
 type event struct {
 	at                 int64 // microseconds
-	who, what, outcome int
+	who, what, outcome int32
 	id                 ID
 }
 
@@ -319,6 +338,7 @@ var errBroken = errors.New("a block of access records is broken")
 
 const (
 	maxPacked = 256 << 20 // bytes of a block's packed part when it is unpacked
+	maxRatio  = 1100      // of packing: deflate cannot do better
 	maxEvents = 4 << 20
 )
 
@@ -328,14 +348,13 @@ func open(data []byte) (*opened, error) {
 		return nil, fmt.Errorf("%w: unknown version", errBroken)
 	}
 	r := reader{data: data[1:]}
-	n, base, length := r.uint(), r.int(), r.uint()
-	if r.failed || n > maxEvents || length > uint64(len(r.data)) || uint64(len(r.data))-length != 16*n {
+	n, base, size, length := r.uint(), r.int(), r.uint(), r.uint()
+	if r.failed || n > maxEvents || size > maxPacked || length > uint64(len(r.data)) || uint64(len(r.data))-length != 16*n || size/maxRatio > length {
 		return nil, fmt.Errorf("%w: head", errBroken)
 	}
 	ids := r.data[length:]
-	unpacker := flate.NewReader(bytes.NewReader(r.data[:length]))
-	unpacked, err := io.ReadAll(io.LimitReader(unpacker, maxPacked+1))
-	if err != nil || len(unpacked) > maxPacked {
+	unpacked := make([]byte, size)
+	if _, err := io.ReadFull(flate.NewReader(bytes.NewReader(r.data[:length])), unpacked); err != nil {
 		return nil, fmt.Errorf("%w: packing", errBroken)
 	}
 	r = reader{data: unpacked}
@@ -347,10 +366,11 @@ func open(data []byte) (*opened, error) {
 	at := base
 	for i := range n {
 		at += r.int()
-		e := event{at: at, who: int(r.uint()), what: int(r.uint()), outcome: int(r.uint())} //nolint:gosec // checked next
-		if r.failed || uint(e.who) >= uint(len(o.whos)) || uint(e.what) >= uint(len(o.whats)) || uint(e.outcome) >= uint(len(o.outcomes)) {
+		who, what, outcome := r.uint(), r.uint(), r.uint()
+		if r.failed || who >= uint64(len(o.whos)) || what >= uint64(len(o.whats)) || outcome >= uint64(len(o.outcomes)) {
 			return nil, fmt.Errorf("%w: records", errBroken)
 		}
+		e := event{at: at, who: int32(who), what: int32(what), outcome: int32(outcome)} //nolint:gosec // rows are fewer
 		copy(e.id[:], ids[16*i:])
 		o.events = append(o.events, e)
 	}

@@ -45,7 +45,7 @@ func (t *Trail) fold(ctx context.Context, node string, before time.Time) (more b
 		}
 	}
 	ids := make([]int64, len(raw))
-	var m merger
+	m := merger{events: make([]event, 0, records)}
 	for i, r := range raw {
 		ids[i] = r.ID
 		o, err := open(r.Data)
@@ -55,10 +55,7 @@ func (t *Trail) fold(ctx context.Context, node string, before time.Time) (more b
 		}
 		m.take(o)
 	}
-	folded, keys, err := m.blocks()
-	if err != nil {
-		return false, err
-	}
+	folded, keys := m.blocks()
 	err = t.opt.Records.Update(ctx, func(tx *catalog.Tx) error {
 		deleted, err := tx.DeleteRawAccess(ids)
 		if err != nil {
@@ -84,23 +81,23 @@ const foldBlocks = 1024
 type merger struct {
 	tables [3]struct {
 		rows [][]byte
-		of   map[string]int
+		of   map[string]int32
 	}
 	events []event
 }
 
 func (m *merger) take(o *opened) {
-	var moved [3][]int
+	var moved [3][]int32
 	for i, rows := range [...][][]byte{o.whos, o.whats, o.outcomes} {
 		t := &m.tables[i]
 		if t.of == nil {
-			t.of = map[string]int{}
+			t.of = map[string]int32{}
 		}
-		moved[i] = make([]int, len(rows))
+		moved[i] = make([]int32, len(rows))
 		for j, row := range rows {
 			at, ok := t.of[string(row)]
 			if !ok {
-				at = len(t.rows)
+				at = int32(len(t.rows)) //nolint:gosec // not that many
 				t.rows = append(t.rows, row)
 				t.of[string(row)] = at
 			}
@@ -122,27 +119,25 @@ func (e event) compare(o event) int {
 
 // blocks gives the records, in order of time, in blocks of a bounded span, with
 // the keys of each.
-func (m *merger) blocks() (blocks []catalog.AccessBlock, keys [][]int64, err error) {
+func (m *merger) blocks() (blocks []catalog.AccessBlock, keys [][]int64) {
 	slices.SortFunc(m.events, event.compare)
 	for len(m.events) > 0 {
 		end, limit := 0, m.events[0].at+maxSpan.Microseconds()
 		for end < len(m.events) && end < 2*foldRecords && m.events[end].at <= limit {
 			end++
 		}
-		row := m.block(m.events[:end]).row()
-		o, err := open(row.Data)
-		if err != nil {
-			return nil, nil, err
-		}
-		blocks, keys = append(blocks, row), append(keys, o.keys())
+		b, some := m.block(m.events[:end])
+		blocks, keys = append(blocks, b.row()), append(keys, some)
 		m.events = m.events[end:]
 	}
-	return blocks, keys, nil
+	return blocks, keys
 }
 
-// block is one block of some of the records, with the rows that these have.
-func (m *merger) block(events []event) *block {
-	b := &block{}
+// block is one block of some of the records, with the rows that these have, and
+// its keys.
+func (m *merger) block(events []event) (*block, []int64) {
+	b := &block{ids: make([]byte, 0, 16*len(events)), records: make([]byte, 0, 8*len(events))}
+	var rows [3][][]byte
 	tables := [...]*table{&b.whos, &b.whats, &b.outcomes}
 	var moved [3][]int // one more than the row in the block; 0: not there yet
 	for i := range tables {
@@ -150,15 +145,17 @@ func (m *merger) block(events []event) *block {
 	}
 	for _, e := range events {
 		var at [3]int
-		for i, row := range [...]int{e.who, e.what, e.outcome} {
+		for i, row := range [...]int32{e.who, e.what, e.outcome} {
 			if moved[i][row] == 0 {
-				moved[i][row] = 1 + tables[i].add(func(data []byte) []byte { return append(data, m.tables[i].rows[row]...) })
+				text := m.tables[i].rows[row]
+				moved[i][row] = 1 + tables[i].add(func(data []byte) []byte { return append(data, text...) })
+				rows[i] = append(rows[i], text)
 			}
 			at[i] = moved[i][row] - 1
 		}
 		b.append(e.at, at[0], at[1], at[2], e.id)
 	}
-	return b
+	return b, keysOf(rows[0], rows[1])
 }
 
 const maxTidied = 16 // blocks deleted in one Tidy, so that nothing else waits long

@@ -1,7 +1,6 @@
 package audit
 
 import (
-	"hash/fnv"
 	"slices"
 
 	"packhouse/internal/artifact"
@@ -9,13 +8,26 @@ import (
 
 // keyOf hashes what a query asks for; kind keeps the kinds of keys apart.
 func keyOf(kind string, parts ...string) int64 {
-	h := fnv.New64a()
-	for _, s := range append([]string{kind}, parts...) {
-		n := len(s)
-		_, _ = h.Write([]byte{byte(n), byte(n >> 8)})
-		_, _ = h.Write([]byte(s))
+	h := mix(offset64, kind)
+	for _, s := range parts {
+		h = mix(h, s)
 	}
-	return int64(h.Sum64()) //nolint:gosec // a hash
+	return int64(h) //nolint:gosec // a hash
+}
+
+// FNV-1a, of 64 bits.
+const (
+	offset64 = 14695981039346656037
+	prime64  = 1099511628211
+)
+
+// mix takes a string with its length into a hash.
+func mix(h uint64, s string) uint64 {
+	h = (h ^ uint64(len(s))) * prime64
+	for i := range len(s) {
+		h = (h ^ uint64(s[i])) * prime64
+	}
+	return h
 }
 
 func accountKey(account string) int64      { return keyOf("account", account) }
@@ -37,9 +49,12 @@ func versionKey(owner, domain string, c artifact.Coordinates, version string) in
 func eventKey(owner, domain, event string) int64 { return keyOf("event", owner, domain, event) }
 
 // keys are what a block is found by, each once.
-func (o *opened) keys() []int64 {
-	var keys []int64
-	for _, row := range o.whos {
+func (o *opened) keys() []int64 { return keysOf(o.whos, o.whats) }
+
+// keysOf are the keys of a block with these rows.
+func keysOf(whos, whats [][]byte) []int64 {
+	keys := make([]int64, 0, 3*len(whos)+8*len(whats))
+	for _, row := range whos {
 		if w := readWho(row); w.arn != "" {
 			keys = append(keys, principalKey(w.arn), accountKey(w.account))
 			if w.roleARN != "" {
@@ -47,7 +62,7 @@ func (o *opened) keys() []int64 {
 			}
 		}
 	}
-	for _, row := range o.whats {
+	for _, row := range whats {
 		keys = readWhat(row).keys(keys)
 	}
 	slices.Sort(keys)

@@ -89,7 +89,8 @@ func (t *Trail) recover(ctx context.Context, before time.Time) error {
 			}
 		}
 		if len(m.events) > 0 {
-			row := m.block(m.events).row()
+			b, _ := m.block(m.events)
+			row := b.row()
 			row.Node = t.node
 			if err := t.opt.Records.Update(ctx, func(tx *catalog.Tx) error { return tx.InsertRawAccess(row) }); err != nil {
 				return err
