@@ -182,7 +182,7 @@ func setMemory(cfg config.Config) {
 
 const (
 	workingMemory = 16 << 20
-	gcPercent     = 50 // little garbage is made per request, so collecting it early costs little
+	gcPercent     = 100 // publishing pays for more collections; the limit above keeps the peak low
 )
 
 // openData opens the folder, the database and the blobs, and makes the first

@@ -17,11 +17,13 @@ import (
 	"net/http"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 
 	"github.com/alecthomas/kong"
 
 	"packhouse/internal/config"
+	"packhouse/internal/restjson"
 )
 
 // Env is the world of one command.
@@ -90,15 +92,7 @@ func run(ctx context.Context, env *Env) (err error) {
 	commands := []command{
 		serveCommand(), quickstartCommand(), loginCommand(), whoamiCommand(), accessKeyCommand(), awsModelCommand(), doctorCommand(), versionCommand(),
 	}
-	for _, s := range env.Services {
-		for _, row := range s.Rows {
-			c := operationCommand(s, row)
-			if row.Name() == "CreateAccount" {
-				c = createAccountCommand(s, row)
-			}
-			commands = append(commands, c)
-		}
-	}
+	commands = append(commands, env.operations(env.asked(commands))...)
 	var root struct{}
 	options := []kong.Option{
 		kong.Name("packhouse"),
@@ -142,6 +136,42 @@ func run(ctx context.Context, env *Env) (err error) {
 		return byName[parent.Name].subs[selected.Name](ctx, env)
 	}
 	return byName[selected.Name].run(ctx, env)
+}
+
+// operations are the commands of the operations, or of the one called asked:
+// making the flags of all of them takes longer than the server's start. Help,
+// and telling what a wrong word might have meant, need them all.
+func (e *Env) operations(asked string) (commands []command) {
+	for _, s := range e.Services {
+		for _, row := range s.Rows {
+			switch {
+			case asked != "" && asked != kebab(row.Name()):
+			case row.Name() == "CreateAccount":
+				commands = append(commands, createAccountCommand(s, row))
+			default:
+				commands = append(commands, operationCommand(s, row))
+			}
+		}
+	}
+	return commands
+}
+
+// asked is the command that the first argument names, own being those that are
+// no operations; empty when it names none.
+func (e *Env) asked(own []command) string {
+	if len(e.Args) == 0 {
+		return ""
+	}
+	word := e.Args[0]
+	if slices.ContainsFunc(own, func(c command) bool { return c.name == word }) {
+		return word
+	}
+	for _, s := range e.Services {
+		if slices.ContainsFunc(s.Rows, func(row restjson.Row) bool { return kebab(row.Name()) == word }) {
+			return word
+		}
+	}
+	return ""
 }
 
 // words takes the values up to the next flag, as the AWS CLI does:
