@@ -289,12 +289,9 @@ func displayName(c artifact.Coordinates) string {
 // repository. One that is there already stays as it is, and gets the assets it
 // lacks if it is of the same origin.
 func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, display string, v artifact.Version, assets []catalog.Asset) error {
-	repos, err := tx.RepositoriesByID(n.repo.ID)
+	repo, err := rowOf(tx, n)
 	if err != nil {
 		return err
-	}
-	if len(repos) == 0 {
-		return gone(n)
 	}
 	p, err := tx.Package(n.repo.ID, c)
 	if err == nil {
@@ -314,7 +311,7 @@ func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, displa
 	// What was visible from here stays visible, only from nearer by: answers
 	// given before stay right, so nothing that was derived need be made again.
 	return tx.Quietly(func() error {
-		p, _, err := tx.EnsurePackage(repos[0], c, display, artifact.DefaultRestrictions(false))
+		p, _, err := tx.EnsurePackage(repo, c, display, artifact.DefaultRestrictions(false))
 		if err != nil {
 			return err
 		}

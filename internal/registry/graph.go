@@ -148,6 +148,19 @@ func gone(n *node) error {
 	return fault.About(fault.NotFound, "repository", n.id.Name, "repository %s does not exist any more", n.id.Name)
 }
 
+// rowOf is the row of a repository as a transaction sees it; NotFound when it
+// has been deleted since the graph was read.
+func rowOf(tx *catalog.Tx, n *node) (catalog.Repository, error) {
+	rows, err := tx.RepositoriesByID(n.repo.ID)
+	if err != nil {
+		return catalog.Repository{}, err
+	}
+	if len(rows) == 0 {
+		return catalog.Repository{}, gone(n)
+	}
+	return rows[0], nil
+}
+
 // node finds a repository.
 func (s *Service) node(ctx context.Context, id artifact.RepositoryID) (*node, error) {
 	g, err := s.graph(ctx, id.Owner, id.Domain)

@@ -130,14 +130,11 @@ func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publicatio
 	}
 	var v artifact.Version
 	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
-		repos, err := tx.RepositoriesByID(r.node.repo.ID)
+		repo, err := rowOf(tx, r.node)
 		if err != nil {
 			return err
 		}
-		if len(repos) == 0 {
-			return gone(r.node)
-		}
-		row, _, err := tx.EnsurePackage(repos[0], c, display, artifact.DefaultRestrictions(true))
+		row, _, err := tx.EnsurePackage(repo, c, display, artifact.DefaultRestrictions(true))
 		if err != nil {
 			return err
 		}
@@ -350,7 +347,11 @@ func (r *Repo) SetTag(ctx context.Context, c artifact.Coordinates, tag, version 
 		return fault.About(fault.NotFound, "package-version", version, "version %s of %s is not published here, so no tag can point at it", version, c)
 	}
 	return r.service.db.Update(ctx, func(tx *catalog.Tx) error {
-		p, _, err := tx.EnsurePackage(r.node.repo, c, displayName(c), artifact.DefaultRestrictions(false))
+		repo, err := rowOf(tx, r.node)
+		if err != nil {
+			return err
+		}
+		p, _, err := tx.EnsurePackage(repo, c, displayName(c), artifact.DefaultRestrictions(false))
 		if err != nil {
 			return err
 		}
