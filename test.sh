@@ -105,6 +105,15 @@ elif ! have aws || ! have_boto3; then
   step 600 "awscli $AWSCLI, boto3 $BOTO3" bash -c aws_client && PATH=$CACHE/py/bin:$PATH
 fi
 
+# Terraform and its providers come from no registry that this script uses: their
+# story runs where they are, and is left out elsewhere, in CI too. A folder of
+# providers is looked for in a few places beside those Terraform knows itself.
+if [ -z "${PACKHOUSE_TEST_TF_PLUGINS:-}" ]; then
+  for dir in "$CACHE/terraform-plugins" /opt/*; do
+    if compgen -G "$dir/*/hashicorp/aws" >/dev/null; then export PACKHOUSE_TEST_TF_PLUGINS=$dir; break; fi
+  done
+fi
+
 # suite SECONDS NAME COMMAND...: shows everything; a failure that no count tells of is counted.
 suite() {
   local limit=$1 name=$2 before status; shift 2
