@@ -21,9 +21,9 @@ import (
 const floors = `
 cmd, test, bench
 config < app < cli
-format < control, iamapi, dataplane, ops < web
+format < control, eventsapi, iamapi, dataplane, ops < web
 identity, access < registry, audit < upkeep
-blob, event, job, upstream, restjson < awsquery, catalog
+blob, event, job, upstream, restjson < awsjson, awsquery, catalog
 artifact, policy, sigv4
 fault < arn, digest, flight, lane, page, outbound, seal
 `

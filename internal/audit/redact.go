@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding"
 	"io"
+	"log/slog"
 	"reflect"
 	"strings"
 	"time"
@@ -121,6 +122,9 @@ func shown(v reflect.Value, depth int) any {
 		}
 		return members
 	case reflect.String:
+		if _, hides := v.Interface().(slog.LogValuer); hides { // a type for secrets, whatever its name
+			return Hidden
+		}
 		return v.String()
 	case reflect.Bool:
 		return v.Bool()

@@ -147,8 +147,15 @@ func (tx *Tx) EventTargets(account, rule, after string, limit int) ([]EventTarge
 	return all(tx, scanEventTarget, q.add(" ORDER BY rule, id").limit(limit))
 }
 
-// DeleteEventTarget removes a target and what is waiting for it; it tells
-// whether it was there.
+// EventRulesOfTarget lists the names of the rules that have a target with this
+// ARN, after one.
+func (tx *Tx) EventRulesOfTarget(account, arn, after string, limit int) ([]string, error) {
+	q := newQuery("SELECT DISTINCT rule FROM event_target WHERE ").add("account = ? AND rule > ? AND arn = ?", account, after, arn)
+	return all(tx, scanString, q.add(" ORDER BY rule").limit(limit))
+}
+
+// DeleteEventTarget removes a target, what is waiting for it staying until its
+// delivery, and tells whether it was there.
 func (tx *Tx) DeleteEventTarget(account, rule, id string) (bool, error) {
 	n, err := tx.exec("DELETE FROM event_target WHERE account = $1 AND rule = $2 AND id = $3", account, rule, id)
 	tx.configChanged()

@@ -80,16 +80,28 @@ func TestPlans_NoFullScans(t *testing.T) {
 				_, err := tx.VersionPage(p.ID, VersionFilter{ByPublished: true}, VersionCursor{"0", 1}, 10)
 				return err
 			},
-			"latest":       func(tx *Tx) error { _, err := tx.LatestVersion(p.ID); return err },
-			"manifests":    func(tx *Tx) error { return tx.Manifests([]string{"a", "b"}, func(string, []byte) error { return nil }) },
-			"asset":        func(tx *Tx) error { _, err := tx.Asset("v", "a"); return ignoreMissing(err) },
-			"assets":       func(tx *Tx) error { _, err := tx.Assets("v", "a", 10); return err },
-			"assets of":    func(tx *Tx) error { return tx.AssetsOf([]string{"a", "b"}, func(Asset) error { return nil }) },
-			"blob":         func(tx *Tx) error { _, err := tx.HasBlob("s", "a"); return err },
-			"reference":    func(tx *Tx) error { _, err := tx.HasBlobReference(d.ID, "a"); return err },
-			"sweep":        func(tx *Tx) error { _, err := tx.UnreferencedBlobs(d.ID, time.Now(), StoredBlob{}, 10); return err },
-			"document":     func(tx *Tx) error { _, err := tx.RemoteDocument("c", npmName("left")); return ignoreMissing(err) },
-			"documents":    func(tx *Tx) error { _, err := tx.RemoteDocuments("c", after, 10); return err },
+			"latest":    func(tx *Tx) error { _, err := tx.LatestVersion(p.ID); return err },
+			"manifests": func(tx *Tx) error { return tx.Manifests([]string{"a", "b"}, func(string, []byte) error { return nil }) },
+			"asset":     func(tx *Tx) error { _, err := tx.Asset("v", "a"); return ignoreMissing(err) },
+			"assets":    func(tx *Tx) error { _, err := tx.Assets("v", "a", 10); return err },
+			"assets of": func(tx *Tx) error { return tx.AssetsOf([]string{"a", "b"}, func(Asset) error { return nil }) },
+			"blob":      func(tx *Tx) error { _, err := tx.HasBlob("s", "a"); return err },
+			"reference": func(tx *Tx) error { _, err := tx.HasBlobReference(d.ID, "a"); return err },
+			"sweep":     func(tx *Tx) error { _, err := tx.UnreferencedBlobs(d.ID, time.Now(), StoredBlob{}, 10); return err },
+			"document":  func(tx *Tx) error { _, err := tx.RemoteDocument("c", npmName("left")); return ignoreMissing(err) },
+			"documents": func(tx *Tx) error { _, err := tx.RemoteDocuments("c", after, 10); return err },
+			"waiting":   func(tx *Tx) error { _, err := tx.WaitingTargets(); return err },
+			"lease deliveries": func(tx *Tx) error {
+				_, err := tx.LeaseEventDeliveries("a/r/1", 4, time.Minute)
+				return err
+			},
+			"expire deliveries": func(tx *Tx) error {
+				_, err := tx.ExpireEventDeliveries("a/r/1", tx.Now(), "")
+				return err
+			},
+			"dead letters": func(tx *Tx) error { _, err := tx.DeadLetters(account, "r", "a", 10); return err },
+			"event rules":  func(tx *Tx) error { _, err := tx.EventRules(account, "a", "b", 10); return err },
+			"event target": func(tx *Tx) error { _, err := tx.EventTargets(account, "r", "a", 10); return err },
 			"undelivered":  func(tx *Tx) error { _, err := tx.Undelivered(0, 10); return err },
 			"access key":   func(tx *Tx) error { _, err := tx.AccessKey("k"); return ignoreMissing(err) },
 			"keys of user": func(tx *Tx) error { _, err := tx.AccessKeys(account, "u"); return err },

@@ -41,6 +41,7 @@ func TestLoad_DefaultsAreValid(t *testing.T) {
 		MetadataTTL: 10 * time.Minute, NegativeTTL: time.Minute, LogFormat: "json", LogRequests: true,
 		MaxAssetSize: 5e9, MemoryCache: 32 << 20, DiskCache: 2 << 30, MaxSearched: 25, ShutdownTimeout: 30 * time.Second,
 		AccessRecords: 90 * 24 * time.Hour, AccessRecordsSize: 10 << 30,
+		EventLogSize: 64 << 20, DeadLetters: 14 * 24 * time.Hour,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
@@ -121,8 +122,8 @@ func TestLoad_ErrorsNameKeySourceAndCure(t *testing.T) {
 		{name: "two at once", flags: map[string][]string{"account": {"12"}, "region": {"mars"}}, want: []string{"account", "region"}},
 		{name: "enum", flags: map[string][]string{"log-format": {"xml"}}, want: []string{"log-format", "json,text"}},
 		{name: "size", flags: map[string][]string{"memory-cache": {"lots"}}, want: []string{"memory-cache", "64MiB"}},
-		{name: "half tls", flags: map[string][]string{"tls-cert": {"a.pem"}}, want: []string{"tls-cert", "go together"}},
 		{name: "master key on the command line", flags: map[string][]string{"master-key": {"c2VjcmV0IG9mIHRoZSBtYXN0ZXIga2V5IHNlY3JldCE="}}, want: []string{"master-key", "PACKHOUSE_MASTER_KEY"}},
+		{name: "half tls", flags: map[string][]string{"tls-cert": {"a.pem"}}, want: []string{"tls-cert", "go together"}},
 		{name: "custom without format", flags: map[string][]string{"connection": {"custom:x=http://x.test/"}}, want: []string{"custom:x", "needs a format"}},
 		{name: "connection name", flags: map[string][]string{"connection": {"npm=http://x.test/"}}, want: []string{"public:NAME"}},
 		{name: "url with a path", flags: map[string][]string{"url": {"https://packages.test/packhouse/"}}, want: []string{"--url", "has a path"}},

@@ -33,37 +33,39 @@ func (a *API) connectionRows() []restjson.Row {
 	}
 }
 
+// Secrets have a type that no log, access record or complaint shows.
+
 // BasicAuth is a user and password.
 type BasicAuth struct {
-	Username string `json:"Username" validate:"AuthHeader"`
-	Password string `json:"Password" validate:"AuthSecret"`
+	Username string         `json:"Username" validate:"AuthHeader"`
+	Password catalog.Secret `json:"Password" validate:"AuthSecret"`
 }
 
 // APIKeyAuth is a header.
 type APIKeyAuth struct {
-	ApiKeyName  string `json:"ApiKeyName" validate:"AuthHeader"`
-	ApiKeyValue string `json:"ApiKeyValue" validate:"AuthSecret"`
+	ApiKeyName  string         `json:"ApiKeyName" validate:"AuthHeader"`
+	ApiKeyValue catalog.Secret `json:"ApiKeyValue" validate:"AuthSecret"`
 }
 
 // HeaderParameter is a header of every request.
 type HeaderParameter struct {
-	Key           string `json:"Key" validate:"HeaderKey"`
-	Value         string `json:"Value" validate:"HeaderValue"`
-	IsValueSecret bool   `json:"IsValueSecret"`
+	Key           string         `json:"Key" validate:"HeaderKey"`
+	Value         catalog.Secret `json:"Value" validate:"HeaderValue"`
+	IsValueSecret bool           `json:"IsValueSecret"`
 }
 
 // QueryParameter is a query parameter of every request.
 type QueryParameter struct {
-	Key           string `json:"Key" validate:"QueryKey"`
-	Value         string `json:"Value" validate:"QueryValue"`
-	IsValueSecret bool   `json:"IsValueSecret"`
+	Key           string         `json:"Key" validate:"QueryKey"`
+	Value         catalog.Secret `json:"Value" validate:"QueryValue"`
+	IsValueSecret bool           `json:"IsValueSecret"`
 }
 
 // BodyParameter is a member of the body of every request.
 type BodyParameter struct {
-	Key           string `json:"Key" validate:"BodyKey"`
-	Value         string `json:"Value" validate:"BodyValue"`
-	IsValueSecret bool   `json:"IsValueSecret"`
+	Key           string         `json:"Key" validate:"BodyKey"`
+	Value         catalog.Secret `json:"Value" validate:"BodyValue"`
+	IsValueSecret bool           `json:"IsValueSecret"`
 }
 
 // InvocationParameters go with every request.
@@ -109,9 +111,9 @@ func (p *AuthParameters) apply(c *catalog.EventConnection) error {
 	case c.Kind == basic && k != nil, c.Kind == apiKey && b != nil:
 		return fault.New(fault.Invalid, "AuthParameters are not those of AuthorizationType %s", c.Kind)
 	case b != nil:
-		c.Settings.User, c.Secret.Password = cmp.Or(b.Username, c.Settings.User), cmp.Or(catalog.Secret(b.Password), c.Secret.Password)
+		c.Settings.User, c.Secret.Password = cmp.Or(b.Username, c.Settings.User), cmp.Or(b.Password, c.Secret.Password)
 	case k != nil:
-		c.Settings.Header, c.Secret.Password = cmp.Or(k.ApiKeyName, c.Settings.Header), cmp.Or(catalog.Secret(k.ApiKeyValue), c.Secret.Password)
+		c.Settings.Header, c.Secret.Password = cmp.Or(k.ApiKeyName, c.Settings.Header), cmp.Or(k.ApiKeyValue, c.Secret.Password)
 	}
 	if c.Kind == basic && c.Settings.User == "" || c.Kind == apiKey && c.Settings.Header == "" || c.Secret.Password == "" {
 		return fault.New(fault.Invalid, "AuthParameters lack what AuthorizationType %s needs", c.Kind)
@@ -138,14 +140,14 @@ func isHeader(name string) bool {
 // apply puts these in place of those that a connection has.
 func (p *InvocationParameters) apply(c *catalog.EventConnection) error {
 	c.Settings.Params, c.Secret.Params = nil, map[string]catalog.Secret{}
-	add := func(in, key, value string, secret bool) error {
+	add := func(in, key string, value catalog.Secret, secret bool) error {
 		if key == "" {
 			return fault.New(fault.Invalid, "InvocationHttpParameters: a parameter has no Key")
 		}
-		param := catalog.ConnectionParameter{In: in, Key: key, Value: value, Secret: secret}
+		param := catalog.ConnectionParameter{In: in, Key: key, Value: string(value), Secret: secret}
 		if secret {
 			param.Value = ""
-			c.Secret.Params[in+"/"+key] = catalog.Secret(value)
+			c.Secret.Params[in+"/"+key] = value
 		}
 		if slices.ContainsFunc(c.Settings.Params, func(other catalog.ConnectionParameter) bool { return other.In == in && other.Key == key }) {
 			return fault.New(fault.Invalid, "InvocationHttpParameters: %s %s is given twice", in, key)

@@ -17,6 +17,7 @@ func (a *API) targetRows() []restjson.Row {
 	return []restjson.Row{
 		op(a, "PutTargets", "send the events of a rule somewhere", a.putTargets),
 		op(a, "ListTargetsByRule", "list where the events of a rule go", a.listTargets),
+		op(a, "ListRuleNamesByTarget", "list the rules whose events go to a target", a.listRulesOfTarget),
 		op(a, "RemoveTargets", "send the events of a rule there no longer", a.removeTargets),
 		op(a, "GetSigningSecret", "show the secret that messages to a target are signed with", a.getSigningSecret),
 		op(a, "RotateSigningSecret", "sign messages to all targets with new secrets", a.rotateSigningSecret),
@@ -237,6 +238,41 @@ func (a *API) listTargets(ctx context.Context, account string, in *ListTargetsIn
 				return tx.EventTargets(account, in.Rule, after, limit)
 			}, func(t catalog.EventTarget) string { return t.ID })
 		out = ListTargetsOutput{collect(targets, shown), next}
+		return err
+	})
+	return &out, err
+}
+
+// ListRulesOfTargetInput names a target by its ARN.
+type ListRulesOfTargetInput struct {
+	TargetArn    string  `json:"TargetArn" required:"true" validate:"Arn"`
+	EventBusName *string `json:"EventBusName" validate:"EventBus"`
+	NextToken    *string `json:"NextToken" validate:"NextToken"`
+	Limit        *int    `json:"Limit" validate:"Limit"`
+}
+
+func (*ListRulesOfTargetInput) resource(region, account string) string {
+	return event.RuleARN(region, account, "*")
+}
+
+// ListRulesOfTargetOutput is a part of the rules' names.
+type ListRulesOfTargetOutput struct {
+	RuleNames []string `json:"RuleNames"`
+	NextToken *string  `json:"NextToken,omitempty"`
+}
+
+func (a *API) listRulesOfTarget(ctx context.Context, account string, in *ListRulesOfTargetInput) (*ListRulesOfTargetOutput, error) {
+	if err := a.onBus(account, in.EventBusName); err != nil {
+		return nil, err
+	}
+	var out ListRulesOfTargetOutput
+	err := a.db.View(ctx, func(tx *catalog.Tx) error {
+		names, next, err := part(turn{in.NextToken, in.Limit, "ListRuleNamesByTarget", []string{account, in.TargetArn}},
+			func(after string, limit int) ([]string, error) {
+				return tx.EventRulesOfTarget(account, in.TargetArn, after, limit)
+			},
+			func(name string) string { return name })
+		out = ListRulesOfTargetOutput{collect(names, func(name string) string { return name }), next}
 		return err
 	})
 	return &out, err

@@ -80,6 +80,9 @@ func NewMetrics(version string) *Metrics {
 	m.upstreamErrors = counter("upstream_errors_total", "Requests to outside registries that failed, by kind.", "connection", "kind")
 	m.jobs = histogram("job_duration_seconds", "Time of one run of a background job; ok is false when it failed.", "kind", "ok")
 	m.events = counter("events_total", "Attempts to deliver an event, by how they ended: delivered, failed, or dead for those given up.", "outcome")
+	for _, outcome := range []string{"delivered", "failed", "dead"} {
+		m.events.WithLabelValues(outcome) // there from the start
+	}
 	m.failures = counter("failures_total", "Requests that ended in an error, by its kind.", "kind")
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{Name: "packhouse_requests_in_flight", Help: "Requests being answered."})
 	m.panics = prometheus.NewCounter(prometheus.CounterOpts{Name: "packhouse_panics_total", Help: "Requests that ended in a panic; each is a bug."})

@@ -2,6 +2,7 @@ package restjson
 
 import (
 	"fmt"
+	"log/slog"
 	"reflect"
 	"regexp"
 	"slices"
@@ -99,6 +100,7 @@ func (p *problems) add(v reflect.Value, path, constraint string) {
 	switch {
 	case !v.IsValid():
 		value = "Value null"
+	case hides(v):
 	case v.Kind() == reflect.String:
 		text := []rune(v.String())
 		if len(text) > maxShown {
@@ -109,6 +111,12 @@ func (p *problems) add(v reflect.Value, path, constraint string) {
 		value = "Value '" + strconv.FormatInt(v.Int(), 10) + "'"
 	}
 	*p = append(*p, fmt.Sprintf("%s at '%s' failed to satisfy constraint: %s", value, path, constraint))
+}
+
+// hides tells whether a value is of a type for secrets, which is not repeated.
+func hides(v reflect.Value) bool {
+	_, ok := v.Interface().(slog.LogValuer)
+	return ok
 }
 
 func (rs rules) checkStruct(v reflect.Value, t types, prefix string, found *problems) {

@@ -374,9 +374,7 @@ func TestEvents_CrashLosesNothing(t *testing.T) {
 			o = open()
 			stop := o.work()
 			p.await(t, 1) // the one nobody holds
-			if got := o.waiting().Waiting; got != 1 {
-				t.Errorf("%d messages wait, want the one that is held", got)
-			}
+			eventually(t, "one message waits, the one that is held", func() bool { return o.waiting().Waiting == 1 })
 			ahead.Store(int64(2 * lease))
 			p.await(t, 1)
 			o.settled(0)

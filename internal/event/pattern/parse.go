@@ -132,6 +132,9 @@ func (l *leaf) compare(v map[string]any, path []string) error {
 	if err != nil {
 		return err
 	}
+	if !isComparison(name) {
+		return invalid("unrecognized match type %q, at %s", name, place(path))
+	}
 	if name == exists {
 		yes, ok := operand.(bool)
 		if !ok {
@@ -192,11 +195,10 @@ func parseText(name string, operand any, path []string) (test, error) {
 		return onText(func(s string) bool { return hasSuffixFold(s, text) }), nil
 	case equalsFold:
 		return onText(func(s string) bool { return strings.EqualFold(s, text) }), nil
-	case wildcard:
+	default:
 		w, err := parseWildcard(text, path)
 		return onText(w.match), err
 	}
-	return nil, invalid("unrecognized match type %q, at %s", name, place(path))
 }
 
 func onText(match func(string) bool) test {
