@@ -57,7 +57,8 @@ func TestDecision_DetailNamesWhatDecidedAndNoContents(t *testing.T) {
 	}{
 		{"nothing there", "alice", Policies{}, "found no allow in: identity-based policies (0), resource-based policies (0)"},
 		{
-			"nothing that fits", "alice", Policies{Identity: []*Document{allow, nil, allow}, Resource: []*Document{foreign}},
+			"nothing that fits", "alice",
+			Policies{Identity: []*Document{allow, nil, allow}, Resource: []*Document{foreign}},
 			"found no allow in: identity-based policies (2), resource-based policies (1)",
 		},
 		{"a deny", "alice", Policies{Identity: []*Document{allow, deny}}, `decided by Statement[1] (Sid "No") of policy arn:aws:iam::111122223333:policy/limits`},
