@@ -156,8 +156,19 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if kind == fault.Internal && r.Context().Err() == nil {
 		h.log(r, err, x)
 	}
+	if _, ok := errors.AsType[misplaced](err); ok {
+		// The dialect of a format that is not there would hide why.
+		http.Error(w, fault.Message(err), http.StatusNotFound)
+		return
+	}
 	f.WriteError(w, &req, err)
 }
+
+// misplaced is what the address of a format ends in that the repository is not
+// for.
+type misplaced struct{ error }
+
+func (m misplaced) Unwrap() error { return m.error }
 
 func (h *Handler) serve(w http.ResponseWriter, req *format.Request, f format.Format, p place) (identity.Caller, *audit.Witness, error) {
 	caller, err := h.opt.Authenticate(req.Request)
@@ -168,7 +179,10 @@ func (h *Handler) serve(w http.ResponseWriter, req *format.Request, f format.For
 	if req.Repo, err = h.opt.Registry.Open(ctx, caller, p.id); err != nil {
 		return caller, nil, err
 	}
-	if err := req.Repo.Holds(ctx, f.Name()); err != nil {
+	switch err := req.Repo.Holds(ctx, f.Name()); {
+	case fault.Is(err, fault.NotFound):
+		return caller, nil, misplaced{err}
+	case err != nil:
 		return caller, nil, err
 	}
 	witness := h.witness(w, req, caller, p)
