@@ -72,8 +72,16 @@ aws_client() {
 }
 have_boto3() { python3 -c 'import boto3' >/dev/null 2>&1; }
 
+# The reference simulator of policies: as its lock says, and none of its scripts.
+simulator() {
+  local dir=$CLIENTS/iam-simulate from=internal/policy/testdata/simulator
+  rm -rf "$dir" && mkdir -p "$dir" && cp $from/package.json $from/package-lock.json "$dir" || return
+  (cd "$dir" && npm ci --ignore-scripts --no-audit --no-fund --no-update-notifier --loglevel=error) || return
+  cp $from/package-lock.json "$dir/.installed"
+}
+
 # Functions are run by `timeout` in a shell of their own.
-export -f apt_install client aws_client have
+export -f apt_install client simulator aws_client have
 export CLIENTS CACHE AWSCLI BOTO3
 
 say "packhouse: installing what the tests need"
@@ -98,6 +106,9 @@ yarn-berry yarn @yarnpkg/cli-dist@$YARN4
 pnpm pnpm pnpm@$PNPM
 bun bun bun@$BUN
 LIST
+
+cmp -s "$CLIENTS/iam-simulate/.installed" internal/policy/testdata/simulator/package-lock.json ||
+  step 300 "the reference simulator of policies" bash -c simulator
 
 # The AWS CLI: the machine's own, or one in a virtual environment.
 if [ -x "$CACHE/py/bin/aws" ]; then PATH=$CACHE/py/bin:$PATH
