@@ -6,6 +6,7 @@ import (
 	"io"
 	"log/slog"
 	"reflect"
+	"regexp"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ const Hidden = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 // secretWords are parts of the names of members that are never stored: keys,
 // tokens, passwords, and documents, into which people write them.
-var secretWords = []string{"token", "secret", "password", "credential", "document", "policy", "signature", "thumbprint"}
+var secretWords = []string{"token", "secret", "password", "credential", "document", "policy", "signature", "apikeyvalue", "headerparameters", "querystring", "pathparameter"}
 
 // publicNames have such a part and tell nothing.
 var publicNames = []string{"policyarn", "policyarns", "policyname", "policyrevision", "policyid", "policyversion", "policyusagefilter", "maxpolicy"}
@@ -68,6 +69,18 @@ func Redact(v any) string {
 const maxDepth = 6
 
 var streamType = reflect.TypeFor[io.ReadCloser]()
+
+// urlRest is a URL after its scheme: hooks and issuers have secrets in what
+// comes before the host and after it.
+var urlRest = regexp.MustCompile(`://(?:[^/?#@\s]*@)?([^/?#\s]*)[/?#]?\S*`)
+
+// plain is a text as it goes into a record.
+func plain(s string) string {
+	if !strings.Contains(s, "://") {
+		return s
+	}
+	return urlRest.ReplaceAllString(s, "://$1/...")
+}
 
 // shown is a value as it goes into a record; nil is left out.
 func shown(v reflect.Value, depth int) any {
@@ -125,7 +138,7 @@ func shown(v reflect.Value, depth int) any {
 		if _, hides := v.Interface().(slog.LogValuer); hides { // a type for secrets, whatever its name
 			return Hidden
 		}
-		return v.String()
+		return plain(v.String())
 	case reflect.Bool:
 		return v.Bool()
 	case reflect.Int, reflect.Int32, reflect.Int64:
