@@ -3,6 +3,7 @@ package app_test
 import (
 	"fmt"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -15,6 +16,7 @@ import (
 	"packhouse/internal/catalog"
 	"packhouse/internal/catalog/pgtest"
 	"packhouse/internal/identity"
+	"packhouse/internal/seal"
 )
 
 // replicas are two servers that share a PostgreSQL and a folder of blobs, and a
@@ -22,13 +24,18 @@ import (
 func replicas(t *testing.T, outside string) (one, two *site, db *catalog.DB) {
 	t.Helper()
 	dsn, blobs := pgtest.NewDatabase(t), filepath.Join(t.TempDir(), "blobs")
-	shared := map[string]string{"database": dsn, "blobs": blobs}
+	key := seal.NewKey()
+	keyFile := filepath.Join(t.TempDir(), "master.key")
+	if err := os.WriteFile(keyFile, []byte(key.Text()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	shared := map[string]string{"database": dsn, "blobs": blobs, "master-key": keyFile}
 	one = newSite(t, outside, shared)
 	second := *one
 	two = &second
 	two.data = filepath.Join(t.TempDir(), "data")
 	two.running = startAt(t, one.clock.now, two.data, one.flags)
-	db, err := catalog.Open(t.Context(), dsn, catalog.Options{})
+	db, err := catalog.Open(t.Context(), dsn, catalog.Options{Keys: []seal.Key{key}})
 	if err != nil {
 		t.Fatal(err)
 	}

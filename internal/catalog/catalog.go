@@ -27,7 +27,7 @@ import (
 	"packhouse/internal/seal"
 )
 
-// Options tune Open; the zero value is right for a server.
+// Options tune Open; the zero value is right for a test, a server gives its keys.
 type Options struct {
 	Logger      *slog.Logger     // default slog.Default()
 	Now         func() time.Time // default time.Now

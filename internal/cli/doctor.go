@@ -31,7 +31,7 @@ type doctorArgs struct {
 func doctorCommand() command {
 	args, flags := withConfig(&doctorArgs{})
 	return command{
-		name: "doctor", group: serverGroup, args: args, help: "Check data folder, database, clock, ports and external connections.",
+		name: "doctor", group: serverGroup, args: args, help: "Check data folder, database, master key, clock, ports and external connections.",
 		run: func(ctx context.Context, env *Env) error {
 			cfg, err := flags.load(env)
 			if err != nil {
@@ -91,6 +91,7 @@ func (d *doctor) examine(ctx context.Context) {
 	d.dataFolder()
 	d.blobFolder()
 	d.database(ctx)
+	d.masterKey(ctx)
 	d.server(ctx)
 	d.connections(ctx)
 	d.clock()
@@ -220,13 +221,10 @@ func (d *doctor) database(ctx context.Context) {
 	const name = "database"
 	ctx, cancel := context.WithTimeout(ctx, remotePatient)
 	defer cancel()
-	if d.cfg.Database != "sqlite" && !strings.HasPrefix(d.cfg.Database, "sqlite:") {
+	path, embedded := d.sqliteFile()
+	if !embedded {
 		d.postgres(ctx, name)
 		return
-	}
-	path := app.DatabaseFile(d.cfg)
-	if given, ok := strings.CutPrefix(d.cfg.Database, "sqlite:"); ok {
-		path = given
 	}
 	if !exists(path) {
 		d.add(name, statusNote, path+" is not there yet", "the first start makes it")

@@ -151,7 +151,7 @@ func parseWebToken(token string) (*webToken, error) {
 	if len(token) > maxWebToken {
 		return nil, badToken("The ID Token is longer than %d characters", maxWebToken)
 	}
-	signed, err := jose.ParseSignedCompact(token, signatures)
+	signed, err := jose.ParseSignedCompact(strings.TrimSpace(token), signatures) // files of tokens end with a new line
 	if _, algorithm := errors.AsType[*jose.ErrUnexpectedSignatureAlgorithm](err); algorithm {
 		return nil, badToken("The ID Token is not signed with RS256, ES256 or EdDSA; have the issuer use one of them")
 	}
