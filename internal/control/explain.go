@@ -166,14 +166,14 @@ func explanation(e access.Explanation, account string, in *api.ExplainAccessInpu
 	return out
 }
 
-// foreign tells whether a policy is on something of another account that the
-// permission to explain was not about.
+// foreign tells whether a policy is on the domain of another account, which has
+// a say about tags of repositories in it and was not asked for permission.
 func foreign(s access.Source, account, resource string) bool {
 	if s.Type != access.SourceResource || s.ARN == resource {
 		return false
 	}
 	name, err := arn.Parse(s.ARN)
-	return err != nil || name.Account != account
+	return err != nil || name.Kind() == "domain" && name.Account != account
 }
 
 func explainedPolicy(p access.Applied) api.ExplainedPolicy {

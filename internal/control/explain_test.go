@@ -235,3 +235,20 @@ func TestDenials_TellTheOwnersPeopleWhichPolicyDecided(t *testing.T) {
 		}
 	}
 }
+
+func TestExplainAccess_HidesThePolicyOfAnotherAccountsDomain(t *testing.T) {
+	h := lite(t)
+	const theirs = "333344445555"
+	h.domain("corp")
+	h.protect("domain", domainARN("corp"), grant("Allow", toARN(theirs), `["codeartifact:CreateRepository","codeartifact:TagResource"]`, `,"Sid":"Ours"`))
+	client, key := h.bootstrap(theirs)
+	_, err := client.CreateRepository(t.Context(), &codeartifact.CreateRepositoryInput{Domain: aws.String("corp"), DomainOwner: aws.String(account), Repository: aws.String("theirs")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := h.as(key.ID, string(key.Secret)).explain(t, ask("admin", "codeartifact:TagResource", repositoryARN("theirs"), ""))
+	text := fmt.Sprint(said(out), out.Notes)
+	if out.Decision != "allowed" || strings.Contains(text, "Principal") || !strings.Contains(text, "the policy on "+domainARN("corp")+" has a say too") {
+		t.Errorf("%s %s", out.Decision, text)
+	}
+}
