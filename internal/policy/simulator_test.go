@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -207,7 +208,7 @@ func simulate(t *testing.T, cases []simulatorCase) []simulatorAnswer {
 	answers := make([]simulatorAnswer, 0, len(cases))
 	for dec := json.NewDecoder(out); ; {
 		var a simulatorAnswer
-		if err := dec.Decode(&a); err == io.EOF {
+		if err := dec.Decode(&a); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatalf("after %d answers: %v\n%s", len(answers), err, &complaints)
@@ -256,7 +257,7 @@ func TestEvaluate_AgreesWithTheReferenceSimulator(t *testing.T) {
 		count = n
 	}
 	for i := range count {
-		cases = append(cases, makeCase(rand.New(rand.NewPCG(simulatorSeed, uint64(i))))) //nolint:gosec // a seed is wanted, and positive
+		cases = append(cases, makeCase(rand.New(rand.NewPCG(simulatorSeed, uint64(i)))))
 	}
 	answers := simulate(t, cases)
 	counts, differences := map[string]int{}, map[string]int{}
@@ -551,13 +552,13 @@ func (m *maker) actionText() string {
 }
 
 func (m *maker) resourceText() string {
-	const any = "arn:aws:codeartifact:*:*:"
+	const anywhere = "arn:aws:codeartifact:*:*:"
 	if m.resource == "*" {
-		return pick(m, "*", "*", "*", any+"domain/acme")
+		return pick(m, "*", "*", "*", anywhere+"domain/acme")
 	}
 	kind := m.resource[strings.LastIndex(m.resource, ":")+1:]
 	head := strings.TrimSuffix(m.resource, kind)
-	return pick(m, "*", "*", m.resource, m.resource, m.resource[:len(m.resource)-2]+"*", head+"*", any+kind, head+kind[:strings.Index(kind, "/")]+"/*",
+	return pick(m, "*", "*", m.resource, m.resource, m.resource[:len(m.resource)-2]+"*", head+"*", anywhere+kind, head+kind[:strings.Index(kind, "/")]+"/*",
 		head+kind[:strings.Index(kind, "/")]+"/*/"+kind[strings.LastIndex(kind, "/")+1:], head+"repository/other/*", m.resource[:len(m.resource)-1]+"?", m.resource+"?",
 		head+strings.Replace(kind, "acme", "${aws:PrincipalTag/team}", 1), head+strings.Replace(kind, "web", "${aws:ResourceTag/env}", 1),
 		strings.Replace(m.resource, "alice", "${aws:username}", 1), strings.Replace(m.resource, home, "*", 1), strings.Replace(m.resource, "eu-west-1", "eu-*", 1),
