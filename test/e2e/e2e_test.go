@@ -6,7 +6,8 @@
 // of its head say what it needs:
 //
 //	# clients: npm-10 npm-11   run once with each; its programs come first on PATH
-//	# needs: aws curl          programs of the machine
+//	# needs: aws curl          programs of the machine; python3:boto3 needs that module
+//	# providers: hashicorp/aws Terraform, with these providers in a local folder
 //
 // What is missing leaves the story out, or fails it when PACKHOUSE_TEST_REQUIRE
 // is set. ./test.sh installs everything. PACKHOUSE_TEST_BINARY names a built
@@ -19,9 +20,12 @@
 //	killserver
 //	registry NAME npm FILE|FOLDER | add FILE|FOLDER | stop | start | forget | heal | fail PATTERN FAULT...
 //	requests NAME PATTERN N | >=N
+//	identity ISSUER CLAIM=VALUE...
 //	get [-status N] [-token T] [-method M] URL
 //	jsonenv NAME PATH [FILE]
 //	expand FILE...
+//	example PAGE FILE...
+//	recorder AGENT | -end FILE
 package e2e
 
 import (
@@ -31,6 +35,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"packhouse/test/wire"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -75,22 +80,22 @@ func TestStories(t *testing.T) {
 		if err != nil || d.IsDir() || filepath.Ext(path) != ".txtar" {
 			return err
 		}
-		clients, needs, err := head(path)
+		h, err := head(path)
 		if err != nil {
 			return err
 		}
-		if len(clients) == 0 {
-			clients = []string{""}
+		if len(h.clients) == 0 {
+			h.clients = []string{""}
 		}
 		name := strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(path), "testdata/"), ".txtar")
-		for _, client := range clients {
+		for _, client := range h.clients {
 			full := name
 			if client != "" {
 				full += "/" + client
 			}
 			t.Run(full, func(t *testing.T) {
 				t.Parallel()
-				tell(t, path, client, needs)
+				tell(t, path, client, h)
 			})
 		}
 		return nil
@@ -101,14 +106,19 @@ func TestStories(t *testing.T) {
 }
 
 // tell runs one story with one client.
-func tell(t *testing.T, path, client string, needs []string) {
+func tell(t *testing.T, path, client string, h heading) {
 	t.Helper()
-	for _, program := range needs {
+	for _, need := range h.needs {
+		program, module, _ := strings.Cut(need, ":")
 		if _, err := exec.LookPath(program); err != nil {
 			leaveOut(t, program+" is not on PATH")
 		}
+		if module != "" && exec.Command(program, "-c", "import "+module).Run() != nil {
+			leaveOut(t, program+" has no module "+module)
+		}
 	}
 	s := &story{t: t, client: client, log: filepath.Join(t.TempDir(), "server.log"), registries: map[string]*registry{}}
+	s.plugins = plugins(t, h.providers)
 	if client != "" {
 		s.clientBin = filepath.Join(clientsDir(), client, "node_modules", ".bin")
 		if _, err := os.Stat(s.clientBin); err != nil {
@@ -150,11 +160,15 @@ func clientsDir() string {
 	return filepath.Join(cache, "packhouse-test", "clients")
 }
 
-// head reads the "# clients:" and "# needs:" lines before the script.
-func head(path string) (clients, needs []string, err error) {
+// heading is what the lines before a script say.
+type heading struct{ clients, needs, providers []string }
+
+// head reads the "# clients:", "# needs:" and "# providers:" lines before the
+// script.
+func head(path string) (h heading, err error) {
 	f, err := os.Open(path)
 	if err != nil {
-		return nil, nil, err
+		return h, err
 	}
 	defer f.Close()
 	for lines := bufio.NewScanner(f); lines.Scan(); {
@@ -164,12 +178,14 @@ func head(path string) (clients, needs []string, err error) {
 		}
 		switch key, value, _ := strings.Cut(strings.TrimSpace(line), ":"); key {
 		case "clients":
-			clients = strings.Fields(value)
+			h.clients = strings.Fields(value)
 		case "needs":
-			needs = strings.Fields(value)
+			h.needs = strings.Fields(value)
+		case "providers":
+			h.providers = strings.Fields(value)
 		}
 	}
-	return clients, needs, nil
+	return h, nil
 }
 
 // single lets testscript run its one script in the test we have, at once.
@@ -185,9 +201,12 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"killserver":  s.cmdKillServer,
 		"registry":    s.cmdRegistry,
 		"requests":    s.cmdRequests,
+		"identity":    s.cmdIdentity,
 		"get":         cmdGet,
 		"jsonenv":     cmdJSONEnv,
 		"expand":      cmdExpand,
+		"example":     cmdExample,
+		"recorder":    s.cmdRecorder,
 	}
 }
 
@@ -202,6 +221,8 @@ type story struct {
 	listen     string // host:port, the same for every server of the story
 	server     *process
 	registries map[string]*registry
+	plugins    string         // the folder with providers of Terraform, if the story needs some
+	recorder   *wire.Recorder // what recorder has put before the server
 }
 
 // nowhere refuses every connection. It is the proxy for any host but this
@@ -257,7 +278,7 @@ func (s *story) setup(env *testscript.Env) error {
 		"DATA="+s.data,
 	)
 	env.Defer(s.end)
-	return nil
+	return s.setupTerraform(env)
 }
 
 // end stops whatever the story left running.
