@@ -79,7 +79,11 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.entry = audit.Entry{}
 	x.body = countingBody{ReadCloser: r.Body, w: w, patience: e.BodyPatience}
 	if r.Body != nil && r.Body != http.NoBody {
-		r.Body = &x.body
+		// A request of its own: by the body of the other one net/http tells, once
+		// an answer is there, whether the client still waits to be asked for it.
+		counted := *r
+		counted.Body = &x.body
+		r = &counted
 	}
 	path := r.URL.RawPath
 	if path == "" {
