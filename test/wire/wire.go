@@ -2,9 +2,10 @@
 // they can be made again where the client is not at hand.
 //
 // A recording holds neither secrets nor dates nor host names. Of a request there
-// is what a server reads; of an answer the status and every value, those that differ from one server to
-// the next as "*". What an answer gives and a later request needs (the
-// id of an access key, the revision of a policy) stands as {{Name.N}} in both.
+// is what a server reads; of an answer the status and every value, those that
+// differ from one server to the next as "*". What an answer gives and a later
+// request needs (the id of an access key, the revision of a policy) stands as
+// {{Name.N}} in both.
 package wire
 
 import (
