@@ -283,7 +283,7 @@ func TestEventDeliveries_LifeOfOne(t *testing.T) {
 		var dead EventDelivery
 		view(t, db, func(tx *Tx) error {
 			list, err := tx.DeadLetters("a", "r", "", 5)
-			if len(list) != 1 || list[0].Dead != c.Now() || list[0].LastError != "never" || list[0].Attempts != 3 {
+			if len(list) != 1 || !list[0].Dead.Equal(c.Now()) || list[0].LastError != "never" || list[0].Attempts != 3 {
 				t.Fatalf("dead letters %+v, %v", list, err)
 			}
 			dead = list[0]
@@ -302,7 +302,7 @@ func TestEventDeliveries_LifeOfOne(t *testing.T) {
 		})
 		update(t, db, func(tx *Tx) error { return tx.ReviveEventDelivery(dead) })
 		revived := lease("a/r/1", 5)
-		if len(revived) != 1 || revived[0].Attempts != 1 || revived[0].Since != c.Now() || revived[0].ID != dead.ID {
+		if len(revived) != 1 || revived[0].Attempts != 1 || !revived[0].Since.Equal(c.Now()) || revived[0].ID != dead.ID {
 			t.Errorf("revived %+v", revived)
 		}
 	})

@@ -113,7 +113,7 @@ func (tx *Tx) texts(c EventConnection) (settings, sealed string, err error) {
 	if err != nil {
 		return "", "", fmt.Errorf("settings of a connection: %w", err)
 	}
-	secret, err := json.Marshal(s)
+	secret, err := json.Marshal(s) //nolint:gosec // to be sealed
 	if err != nil {
 		return "", "", fmt.Errorf("secret of a connection: %w", err)
 	}

@@ -36,17 +36,15 @@ func TestPlans_NoFullScans(t *testing.T) {
 		d, repos := house(t, db, "one", "two")
 		p := ensure(t, db, repos[0], npmName("left"))[0]
 		update(t, db, func(tx *Tx) error { return publish(tx, p, 1) })
-		update(t, db, func(tx *Tx) error { _, err := tx.EnsureAccount(account); return err })
 		after := artifact.Coordinates{Format: artifact.NPM, Namespace: "a", Name: "b"}
 		calls := map[string]func(tx *Tx) error{
-			"first account": func(tx *Tx) error { _, err := tx.FirstAccount(); return err },
-			"accounts":      func(tx *Tx) error { _, err := tx.AccountsAfter("1", 10); return err },
-			"domain":        func(tx *Tx) error { _, err := tx.Domain(account, d.Name); return err },
-			"domains":       func(tx *Tx) error { _, err := tx.Domains(account, "a", 10); return err },
-			"usage":         func(tx *Tx) error { _, err := tx.DomainUsage(d.ID); return err },
-			"repository":    func(tx *Tx) error { _, err := tx.Repository(d.ID, "one"); return err },
-			"by id":         func(tx *Tx) error { _, err := tx.RepositoriesByID(repos[0].ID, repos[1].ID); return err },
-			"graph":         func(tx *Tx) error { _, err := tx.Repositories(d.ID, RepositoryFilter{}, "", 0); return err },
+			"accounts":   func(tx *Tx) error { _, err := tx.AccountsAfter("1", 10); return err },
+			"domain":     func(tx *Tx) error { _, err := tx.Domain(account, d.Name); return err },
+			"domains":    func(tx *Tx) error { _, err := tx.Domains(account, "a", 10); return err },
+			"usage":      func(tx *Tx) error { _, err := tx.DomainUsage(d.ID); return err },
+			"repository": func(tx *Tx) error { _, err := tx.Repository(d.ID, "one"); return err },
+			"by id":      func(tx *Tx) error { _, err := tx.RepositoriesByID(repos[0].ID, repos[1].ID); return err },
+			"graph":      func(tx *Tx) error { _, err := tx.Repositories(d.ID, RepositoryFilter{}, "", 0); return err },
 			"repositories": func(tx *Tx) error {
 				_, err := tx.Repositories(d.ID, RepositoryFilter{Prefix: "o"}, "a", 10)
 				return err

@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"strconv"
 	"strings"
 
@@ -91,9 +92,7 @@ func (t Transform) Apply(envelope []byte, r Rule) ([]byte, error) {
 	}
 	values := map[string]jsontext.Value{wholeEvent: envelope, wholeJSON: envelope}
 	paths := map[string]string{ingestionTime: "$.time"}
-	for name, path := range t.Paths {
-		paths[name] = path
-	}
+	maps.Copy(paths, t.Paths)
 	for name, path := range paths {
 		found, err := find(envelope, path)
 		if err != nil {
@@ -124,9 +123,7 @@ func placeholders(template string) func(yield func(name string, bounds [2]int) b
 				return
 			}
 			name := template[i+1 : i+n]
-			if name == "" || strings.ContainsFunc(name, func(r rune) bool {
-				return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '_' || r == '-' || r == '.')
-			}) {
+			if !isName(name) {
 				continue
 			}
 			if !yield(name, [2]int{i, i + n + 1}) {
@@ -135,6 +132,17 @@ func placeholders(template string) func(yield func(name string, bounds [2]int) b
 			i += n
 		}
 	}
+}
+
+func isName(text string) bool {
+	for _, r := range text {
+		switch {
+		case 'a' <= r && r <= 'z', 'A' <= r && r <= 'Z', '0' <= r && r <= '9', r == '_', r == '-', r == '.':
+		default:
+			return false
+		}
+	}
+	return text != ""
 }
 
 // fill puts values into a template. Between quotes of the template a string

@@ -2,6 +2,7 @@ package eventsapi_test
 
 import (
 	"fmt"
+	"maps"
 	"net/http"
 	"strings"
 	"testing"
@@ -25,9 +26,7 @@ func TestRules(t *testing.T) {
 	b := object{"Name": "b", "Arn": ruleARN + "b", "EventPattern": pattern, "State": "ENABLED", "Description": "d", "RoleArn": "arn:role", "EventBusName": "default"}
 	a := object{"Name": "a", "Arn": ruleARN + "a", "EventPattern": pattern, "State": "DISABLED", "EventBusName": "default"}
 	described := object{"CreatedBy": account}
-	for k, v := range b {
-		described[k] = v
-	}
+	maps.Copy(described, b)
 	h.wants("DescribeRule", object{"Name": "b"}, described)
 	first := h.must("ListRules", object{"Limit": 1})
 	if diff := cmp.Diff([]any{a}, first["Rules"]); diff != "" {
@@ -141,9 +140,7 @@ func TestTargets_Refused(t *testing.T) {
 	h.must("PutRule", object{"Name": "r", "EventPattern": pattern})
 	with := func(more object) object {
 		target := object{"Id": "1", "Arn": hook}
-		for k, v := range more {
-			target[k] = v
-		}
+		maps.Copy(target, more)
 		return object{"Rule": "r", "Targets": []any{object{"Id": "good", "Arn": hook}, target}}
 	}
 	for words, more := range map[string]object{

@@ -5,7 +5,7 @@ import "packhouse/internal/restjson"
 const (
 	namePattern = `[.\-_A-Za-z0-9]+`
 	header      = `[\t\x{20}-\x{7E}]*`
-	credential  = `[^\x{00}-\x{1F}:\x{7F}]+`
+	authHeader  = `[^\x{00}-\x{1F}:\x{7F}]+`
 )
 
 // shapes are the constraints of the service model of EventBridge.
@@ -41,8 +41,8 @@ func shapes() restjson.Shapes {
 		"BodyValue":       {Max: 2048},
 		"Parameters":      {Max: 100},
 		"AuthType":        {Enum: []string{basic, apiKey, oauth}},
-		"AuthHeader":      {Min: 1, Max: 512, Pattern: credential},
-		"AuthSecret":      {Min: 1, Max: 512, Pattern: credential},
+		"AuthHeader":      {Min: 1, Max: 512, Pattern: authHeader},
+		"AuthSecret":      {Min: 1, Max: 512, Pattern: authHeader},
 		"ConnectionState": {Enum: []string{"CREATING", "UPDATING", "DELETING", authorized, "DEAUTHORIZED", "AUTHORIZING", "DEAUTHORIZING", "ACTIVE", "FAILED_CONNECTIVITY"}},
 		"Endpoint":        {Min: 1, Max: 2048, Pattern: `((%[0-9A-Fa-f]{2}|[-()_.!~*';/?:@&=+$,A-Za-z0-9])+)([).!';/?:,])?`},
 		"HTTPMethod":      {Enum: []string{"POST", "GET", "HEAD", "OPTIONS", "PUT", "PATCH", "DELETE"}},

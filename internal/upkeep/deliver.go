@@ -71,8 +71,8 @@ func authorize(to *webhook.Target, r route) {
 // taken are messages of a target that this process holds.
 type taken struct {
 	route
-	failing  bool
 	messages []catalog.EventDelivery
+	expired  int64 // have become dead letters on the way
 }
 
 // dispatch takes due messages, of each target as many as it may have, and sends
@@ -102,6 +102,12 @@ func (c *courier) dispatch(ctx context.Context, waiting []catalog.WaitingTarget)
 		return err
 	}
 	for _, t := range list {
+		if t.expired > 0 {
+			c.log.WarnContext(ctx, "events have become dead letters", slog.String("target", t.Target()), slog.Int64("count", t.expired), slog.String("cause", "they have waited too long"))
+		}
+		for range t.expired {
+			c.opt.Event(EventDead)
+		}
 		c.start(ctx, t)
 	}
 	return nil
@@ -124,7 +130,9 @@ func (c *courier) room(waiting []catalog.WaitingTarget) map[string]allowance {
 	room := map[string]allowance{}
 	known := map[string]bool{}
 	left := atOnce - c.busy
-	for _, w := range waiting {
+	first := rand.IntN(len(waiting) + 1) //nolint:gosec // when there is not room for all, let it be others each time
+	for i := range waiting {
+		w := waiting[(first+i)%len(waiting)]
 		known[w.Target] = true
 		s := c.targets[w.Target]
 		if s == nil {
@@ -167,10 +175,10 @@ func (c *courier) take(tx *catalog.Tx, target string, a allowance) (taken, error
 	if err != nil {
 		return taken{}, err
 	}
+	t := taken{route: r}
 	if a.failing {
 		age := maxAge(r.EventTarget)
-		_, err := tx.ExpireEventDeliveries(target, c.opt.Now().Add(-age), fmt.Sprintf("not delivered within %s", age))
-		if err != nil {
+		if t.expired, err = tx.ExpireEventDeliveries(target, c.opt.Now().Add(-age), fmt.Sprintf("not delivered within %s", age)); err != nil {
 			return taken{}, err
 		}
 	}
@@ -178,11 +186,10 @@ func (c *courier) take(tx *catalog.Tx, target string, a allowance) (taken, error
 	if rate := r.destination.Rate; rate > 0 {
 		most = min(most, int(bucket(rate, a.tokens, a.idle)))
 	}
-	if most == 0 {
-		return taken{}, nil
+	if most > 0 {
+		t.messages, err = tx.LeaseEventDeliveries(target, most, lease)
 	}
-	messages, err := tx.LeaseEventDeliveries(target, most, lease)
-	return taken{r, a.failing, messages}, err
+	return t, err
 }
 
 // start sends messages on their way.
@@ -286,7 +293,7 @@ func wanted(err error) time.Duration {
 // and half of it is chance.
 func backOff(attempts int, first, last time.Duration) time.Duration {
 	d := min(first<<min(max(attempts-1, 0), 20), last)
-	return d/2 + rand.N(d/2+1)
+	return d/2 + rand.N(d/2+1) //nolint:gosec // so that not all come back at once
 }
 
 // landed counts a message as no longer under way, and leaves a target that

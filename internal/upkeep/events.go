@@ -266,9 +266,8 @@ func (c *courier) find(tx *catalog.Tx, target string) (r route, err error) {
 	if r.secret, err = tx.EventSigning(r.Account); err != nil {
 		return r, err
 	}
-	address, err := event.ParseTarget(r.ARN, c.opt.Region, r.Account)
-	if err != nil || address.Destination.Name == "" {
-		r.missing = err
+	var address event.Address
+	if address, r.missing = event.ParseTarget(r.ARN, c.opt.Region, r.Account); address.Destination.Name == "" {
 		return r, nil
 	}
 	r.destination, err = tx.EventDestination(r.Account, address.Destination.Name)

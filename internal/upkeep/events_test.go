@@ -511,6 +511,30 @@ func TestEvents_TriedAgainUntilGivenUp(t *testing.T) {
 	}
 }
 
+func TestEvents_WhatWaitsForADeadTargetExpires(t *testing.T) {
+	var ahead atomic.Int64
+	now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
+	o, p := newOffice(t, openCatalog(t, "sqlite", catalog.Options{Now: now})), newPost(t)
+	o.opt.Now = now
+	p.answers(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Retry-After", "1800")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	})
+	o.rule(owner, "all", anything, tries(p.URL, 185, 3600))
+	o.work()
+	o.emit(slices.Repeat([]string{"a"}, 100)...)
+	p.await(t, 1)
+	eventually(t, "the target is left alone", func() bool { return len(o.outcomes()) >= 1 })
+	ahead.Store(int64(2 * time.Hour))
+	o.settled(100)
+	if n := len(p.bodies()); n > 20 {
+		t.Errorf("%d requests were made of a target that fails", n)
+	}
+	eventually(t, "all are counted", func() bool {
+		return len(slices.DeleteFunc(o.outcomes(), func(s string) bool { return s != EventDead })) == 100
+	})
+}
+
 func TestEvents_ReplayedDeadLetterArrives(t *testing.T) {
 	o, p := newOffice(t, openCatalog(t, "sqlite", catalog.Options{})), newPost(t)
 	p.answers(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadRequest) })

@@ -24,6 +24,7 @@
 //	get [-status N] [-token T] [-method M] URL
 //	jsonenv NAME PATH [FILE]
 //	expand FILE...
+//	hook start | stop | answer STATUS | await N FILE | verify SECRET
 //	example PAGE FILE...
 //	recorder AGENT | -end FILE
 package e2e
@@ -205,6 +206,7 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"get":         cmdGet,
 		"jsonenv":     cmdJSONEnv,
 		"expand":      cmdExpand,
+		"hook":        s.cmdHook,
 		"example":     cmdExample,
 		"recorder":    s.cmdRecorder,
 	}
@@ -221,6 +223,7 @@ type story struct {
 	listen     string // host:port, the same for every server of the story
 	server     *process
 	registries map[string]*registry
+	hook       *hook // nil until the story has one
 	plugins    string         // the folder with providers of Terraform, if the story needs some
 	recorder   *wire.Recorder // what recorder has put before the server
 }

@@ -76,7 +76,7 @@ CREATE TABLE event_delivery (
 	due        BIGINT NOT NULL,
 	dead       BIGINT NOT NULL,
 	last_error TEXT NOT NULL
-) WITHOUT ROWID;
+);
 CREATE INDEX event_delivery_due ON event_delivery (target, due, since) WHERE dead = 0;
 CREATE INDEX event_delivery_dead ON event_delivery (account, id) WHERE dead > 0;
 

@@ -164,6 +164,7 @@ func only(v map[string]any, path []string) (name string, operand any, err error)
 		return "", nil, invalid("only one key allowed in match expression, at %s", place(path))
 	}
 	for name, operand = range v {
+		break
 	}
 	return name, operand, nil
 }

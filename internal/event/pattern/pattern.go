@@ -45,7 +45,7 @@ type leaf struct {
 type test func(v any) bool
 
 // Match tells whether an event has what the pattern asks for.
-func (p *Pattern) Match(event Value) bool { return matcher{event.root}.object(p.root, event.root) }
+func (p *Pattern) Match(event Value) bool { return matcher(event).object(p.root, event.root) }
 
 type matcher struct{ root any }
 

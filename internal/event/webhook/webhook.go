@@ -100,6 +100,9 @@ func (s *Sink) Deliver(ctx context.Context, m event.Message) error {
 	if err != nil {
 		return err
 	}
+	if s.target.Method == http.MethodGet || s.target.Method == http.MethodHead {
+		body = nil // they have none
+	}
 	h := http.Header{}
 	h.Set("Content-Type", "application/json; charset=utf-8")
 	for name, values := range s.target.Header {
@@ -114,9 +117,6 @@ func (s *Sink) Deliver(ctx context.Context, m event.Message) error {
 		h.Set(HeaderID, m.ID)
 		h.Set(HeaderTime, strconv.FormatInt(at.Unix(), 10))
 		h.Set(HeaderSignature, Sign(s.target.Key, m.ID, at, body))
-	}
-	if s.target.Method == http.MethodGet || s.target.Method == http.MethodHead {
-		body = nil
 	}
 	res, err := s.remote.Do(ctx, outbound.Request{Method: s.target.Method, URL: s.url, Header: h, Body: body})
 	if err != nil {

@@ -123,6 +123,21 @@ func TestDeliver_Request(t *testing.T) {
 	}
 }
 
+func TestDeliver_GetHasNoBodyToSign(t *testing.T) {
+	r := newReceiver(t)
+	at := time.Unix(1700000000, 0)
+	s, err := webhook.New(client(t, "127.0.0.1"), webhook.Target{URL: r.URL, Method: "GET", Key: []byte("k")}, func() time.Time { return at })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Deliver(t.Context(), event.Message{ID: "m", Body: []byte("{}")}); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := r.got[0].Header.Get(webhook.HeaderSignature), webhook.Sign([]byte("k"), "m", at, nil); got != want || len(r.bodies[0]) != 0 {
+		t.Errorf("signed %s, want %s; body %q", got, want, r.bodies[0])
+	}
+}
+
 func TestDeliver_WhatIsTriedAgain(t *testing.T) {
 	for status, again := range map[int]bool{
 		301: false, 302: false, 307: false, 400: false, 401: true, 403: false, 404: false, 407: true, 409: true, 410: false, 413: false, 422: false,
