@@ -30,7 +30,7 @@ func (a *App) newAPI() http.Handler {
 	return &apis{
 		codeartifact: control.New(control.Options{
 			DB: a.db, Registry: a.registry, Checker: a.access, Identity: a.identities, Audit: a.trail,
-			Region: a.cfg.Region, BaseURL: a.base, HTTP: cfg, Logger: a.log,
+			Region: a.cfg.Region, Account: a.cfg.Account, BaseURL: a.base, HTTP: cfg, Logger: a.log,
 		}).Handler(),
 		query:  iamapi.New(a.db, a.identities, a.access, cfg),
 		events: eventsapi.New(a.db, a.identities, a.access, a.cfg.Region, cfg),

@@ -22,25 +22,16 @@ func (tx *Tx) EnsureAccount(id string) (created bool, err error) {
 	return err == nil, err
 }
 
-// InsertAccount adds an account and returns it with Created filled in, which is
-// later than that of every other one, whatever the clock says. Conflict when
-// there is one of that ID.
+// InsertAccount adds an account and returns it with Created filled in. Conflict
+// when there is one of that ID.
 func (tx *Tx) InsertAccount(a Account) (Account, error) {
-	var newest int64
-	if _, err := tx.one("SELECT created FROM account ORDER BY created DESC LIMIT 1", nil, &newest); err != nil {
-		return Account{}, err
-	}
-	created := max(micros(tx.Now()), newest+1)
-	n, err := tx.exec("INSERT INTO account (id, name, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", a.ID, a.Name, created)
+	a.Created = tx.Now()
+	n, err := tx.exec("INSERT INTO account (id, name, created) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING", a.ID, a.Name, micros(a.Created))
 	if err == nil && n == 0 {
 		return Account{}, fault.New(fault.Conflict, "account already exists: %s", a.ID)
 	}
-	if err != nil {
-		return Account{}, err
-	}
 	tx.configChanged()
-	a.Created = fromMicros(created)
-	return a, nil
+	return a, err
 }
 
 const accountColumns = "id, name, created"
@@ -50,12 +41,6 @@ func scanAccount(scan func(...any) error) (a Account, err error) {
 	err = scan(&a.ID, &a.Name, &created)
 	a.Created = fromMicros(created)
 	return a, err
-}
-
-// FirstAccount is the account that the first start made; NotFound before.
-func (tx *Tx) FirstAccount() (Account, error) {
-	return first(tx, scanAccount, fault.New(fault.NotFound, "there is no account yet"),
-		"SELECT "+accountColumns+" FROM account ORDER BY created LIMIT 1")
 }
 
 // Accounts lists every account by ID.

@@ -18,8 +18,8 @@ import (
 )
 
 // Accounts are made as AWS Organizations makes them, in one call and with a key
-// in the answer: only the account that the server began with has the others
-// made, and only those of its people whom a policy gives organizations:...;
+// in the answer: only the account that the server is configured with has
+// others made, and only those of its people whom a policy gives organizations:...;
 // codeartifact:* does not.
 
 // onOrganization asks for the permission on everything: these actions have no
@@ -28,15 +28,11 @@ func onOrganization(_ *API, _ *restjson.Call, action string, _ any) []restjson.N
 	return []restjson.Need{{Action: "organizations:" + strings.TrimPrefix(action, Service+":"), Resource: "*"}}
 }
 
-// mustManage refuses the people of every account but the first.
-func mustManage(tx *catalog.Tx, c *restjson.Call) error {
-	caller := callerOf(c)
-	root, err := tx.FirstAccount()
-	if err != nil {
-		return err
-	}
-	if caller.Account() != root.ID {
-		return fault.New(fault.Denied, "User: %s is not authorized to perform: organizations:%s because only the account that this server began with manages accounts",
+// mustManage refuses the people of every account but the one that the server is
+// configured with.
+func (a *API) mustManage(c *restjson.Call) error {
+	if caller := callerOf(c); caller.Account() != a.opt.Account {
+		return fault.New(fault.Denied, "User: %s is not authorized to perform: organizations:%s because only the account that this server is configured with manages accounts",
 			caller.Principal(), c.Operation)
 	}
 	return nil
@@ -49,12 +45,12 @@ func (a *API) createAccount(ctx context.Context, c *restjson.Call, in *api.Creat
 	if caller.Temporary() && caller.Principal().Type == policy.User {
 		return nil, fault.New(fault.Denied, "User: %s is not authorized to perform: organizations:CreateAccount because the credentials are temporary", caller.Principal())
 	}
+	if err := a.mustManage(c); err != nil {
+		return nil, err
+	}
 	var account catalog.Account
 	var key catalog.AccessKey
 	err := a.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
-		if err := mustManage(tx, c); err != nil {
-			return err
-		}
 		wanted := catalog.Account{ID: in.Account, Name: in.AccountName}
 		if wanted.ID == "" {
 			var err error
@@ -101,6 +97,9 @@ func freeAccount(tx *catalog.Tx) (string, error) {
 const accountsPage = 100
 
 func (a *API) listAccounts(ctx context.Context, c *restjson.Call, in *api.ListAccountsInput) (*api.ListAccountsOutput, error) {
+	if err := a.mustManage(c); err != nil {
+		return nil, err
+	}
 	limit := limitOf(in.MaxResults, accountsPage)
 	l := page.For[string]("ListAccounts")
 	after, _, err := l.Key(in.NextToken)
@@ -108,10 +107,7 @@ func (a *API) listAccounts(ctx context.Context, c *restjson.Call, in *api.ListAc
 		return nil, err
 	}
 	var rows []catalog.Account
-	err = a.opt.DB.View(ctx, func(tx *catalog.Tx) error {
-		if err := mustManage(tx, c); err != nil {
-			return err
-		}
+	err = a.opt.DB.View(ctx, func(tx *catalog.Tx) (err error) {
 		rows, err = tx.AccountsAfter(after, limit+1)
 		return err
 	})

@@ -36,6 +36,7 @@ type Options struct {
 	Identity *identity.Service
 	Audit    *audit.Trail // nil: there are no access records
 	Region   string       // default us-east-1
+	Account  string       // the one that manages the others, default 123456789012
 	Limits   Limits
 	// BaseURL is what the client of a request reaches this server as, without
 	// a slash at the end. By default it is made of the request's Host.
@@ -68,6 +69,7 @@ type API struct {
 // New makes an API.
 func New(o Options) *API {
 	o.Region = cmp.Or(o.Region, "us-east-1")
+	o.Account = cmp.Or(o.Account, "123456789012")
 	o.Limits.Domains = cmp.Or(o.Limits.Domains, 10)
 	o.Limits.Repositories = cmp.Or(o.Limits.Repositories, 1000)
 	o.Limits.Upstreams = cmp.Or(o.Limits.Upstreams, 10)

@@ -2,4 +2,3 @@
 -- repository has had its column from the first.
 
 ALTER TABLE account ADD COLUMN name TEXT NOT NULL DEFAULT '';
-CREATE INDEX account_created ON account (created);
