@@ -45,8 +45,9 @@ type Options struct {
 }
 
 const (
-	blockRecords = 8192             // of a block being filled
-	maxWaiting   = 32               // full blocks that wait for the database; more are dropped
+	blockRecords = 32 << 10         // of a block being filled
+	maxWaiting   = 8                // full blocks that wait for the database; more are dropped
+	bigBlock     = 16 << 10         // records of a block that is not worth folding
 	foldRecords  = 64 << 10         // of a folded block
 	foldEvery    = 10 * time.Minute // raw blocks get no older
 	maxSpan      = 15 * time.Minute // of the times in a folded block
@@ -240,7 +241,7 @@ func (t *Trail) flush(ctx context.Context) error {
 	written := 0
 	var err error
 	for _, b := range waiting {
-		if err = t.writeRaw(ctx, b); err != nil {
+		if err = t.write(ctx, b); err != nil {
 			break
 		}
 		written++
@@ -262,9 +263,19 @@ func (t *Trail) flush(ctx context.Context) error {
 	return err
 }
 
-func (t *Trail) writeRaw(ctx context.Context, b *block) error {
+// write stores a block: raw, to be folded with others, or at once for good when
+// it is big, as it is when there is much to do.
+func (t *Trail) write(ctx context.Context, b *block) error {
 	row := b.row()
 	row.Node = t.node
+	if b.n >= bigBlock && row.LastAt.Sub(row.FirstAt) <= maxSpan {
+		keys := keysOf(b.whos.rows(), b.whats.rows())
+		if err := t.opt.Records.Update(ctx, func(tx *catalog.Tx) error { return tx.InsertAccessBlock(row, keys) }); err != nil {
+			return err
+		}
+		t.written.Add(int64(row.Records))
+		return nil
+	}
 	if err := t.opt.Records.Update(ctx, func(tx *catalog.Tx) error { return tx.InsertRawAccess(row) }); err != nil {
 		return err
 	}

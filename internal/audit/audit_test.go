@@ -49,9 +49,10 @@ func TestList_FindsByEveryFilterBeforeAndAfterFolding(t *testing.T) {
 					t.Errorf("%s, %s: %s", form, name, diff)
 				}
 			}
-			if form == "raw" {
+			switch form {
+			case "raw":
 				h.foldAll(t)
-			} else if form == "folded" {
+			case "folded":
 				h.addAll(download(1000, user("new"), "new", "1.0.0"))
 			}
 		}
@@ -339,6 +340,25 @@ func (h *house) records() *catalog.DB {
 		return h.options.Records
 	}
 	return h.options.DB
+}
+
+func TestWrite_BigBlockIsFoundWithoutFolding(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h *house) {
+		e := download(1, user("ann"), "a", "1.0.0")
+		for range bigBlock {
+			h.Add(&e)
+		}
+		h.addAll(download(2, user("bob"), "rare", "1.0.0"))
+		if err := h.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if h.unfolded != 0 {
+			t.Errorf("%d records wait to be folded", h.unfolded)
+		}
+		if diff := cmp.Diff([]string{"ReadFromRepository rare@1.0.0 by bob"}, h.list(t, Query{Package: npm("rare")})); diff != "" {
+			t.Error(diff)
+		}
+	})
 }
 
 func TestFold_SplitsByTimeAndKeepsEverything(t *testing.T) {

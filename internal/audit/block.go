@@ -112,7 +112,7 @@ type block struct {
 func newBlock() *block {
 	return &block{
 		byCaller: map[whoKey]int{}, byPath: map[string]int{}, byOutcome: map[outcome]int{}, callerRow: -1,
-		records: make([]byte, 0, 16<<10), ids: make([]byte, 0, 64<<10),
+		records: make([]byte, 0, 8<<10), ids: make([]byte, 0, 16<<10),
 	}
 }
 
@@ -219,7 +219,7 @@ func (b *block) outcomeOf(e *Entry) int {
 	o := outcome{status: e.Status, code: e.Code, message: e.Message, response: e.Response}
 	if plain := e.Code == "" && e.Response == "" && uint(e.Status) < uint(len(b.byStatus)); plain {
 		if b.byStatus[e.Status] == 0 {
-			b.byStatus[e.Status] = int32(b.outcomes.add(o.append)) + 1 //nolint:gosec // few
+			b.byStatus[e.Status] = int32(b.outcomes.add(o.append)) + 1
 		}
 		return int(b.byStatus[e.Status]) - 1
 	}
@@ -236,9 +236,20 @@ func (t *table) add(row func([]byte) []byte) int {
 	begin := len(t.data)
 	t.data = append(t.data, 0, 0, 0, 0) // its length
 	t.data = row(t.data)
-	binary.LittleEndian.PutUint32(t.data[begin:], uint32(len(t.data)-begin-4)) //nolint:gosec // every field is bounded
+	binary.LittleEndian.PutUint32(t.data[begin:], uint32(len(t.data)-begin-4))
 	t.n++
 	return t.n - 1
+}
+
+// rows are the rows of a table.
+func (t *table) rows() [][]byte {
+	rows := make([][]byte, 0, t.n)
+	for rest := t.data; len(rest) > 0; {
+		end := 4 + int(binary.LittleEndian.Uint32(rest))
+		rows = append(rows, rest[4:end])
+		rest = rest[end:]
+	}
+	return rows
 }
 
 func text(b []byte, s string, limit int) []byte {
@@ -370,7 +381,7 @@ func open(data []byte) (*opened, error) {
 		if r.failed || who >= uint64(len(o.whos)) || what >= uint64(len(o.whats)) || outcome >= uint64(len(o.outcomes)) {
 			return nil, fmt.Errorf("%w: records", errBroken)
 		}
-		e := event{at: at, who: int32(who), what: int32(what), outcome: int32(outcome)} //nolint:gosec // rows are fewer
+		e := event{at: at, who: int32(who), what: int32(what), outcome: int32(outcome)}
 		copy(e.id[:], ids[16*i:])
 		o.events = append(o.events, e)
 	}
@@ -440,11 +451,11 @@ func (r *reader) rows() [][]byte {
 
 func readWho(row []byte) (w who) {
 	r := reader{data: row}
-	w.kind = policy.PrincipalType(min(r.uint(), 255)) //nolint:gosec // bounded
+	w.kind = policy.PrincipalType(min(r.uint(), 255))
 	for _, s := range [...]*string{&w.arn, &w.account, &w.userID, &w.userName, &w.roleARN, &w.key} {
 		*s = r.text()
 	}
-	w.began = int64(r.uint() & (1<<62 - 1)) //nolint:gosec // bounded
+	w.began = int64(r.uint() & (1<<62 - 1))
 	w.token = r.uint() == 1
 	w.agent, w.client = r.text(), r.text()
 	return w
@@ -467,7 +478,7 @@ func readWhat(row []byte) (w what) {
 
 func readOutcome(row []byte) (o outcome) {
 	r := reader{data: row}
-	o.status = int(min(r.uint(), 999)) //nolint:gosec // bounded
+	o.status = int(min(r.uint(), 999))
 	o.code, o.message, o.response = r.text(), r.text(), r.text()
 	o.unknown = r.uint() == 1
 	return o

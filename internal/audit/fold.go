@@ -97,7 +97,7 @@ func (m *merger) take(o *opened) {
 		for j, row := range rows {
 			at, ok := t.of[string(row)]
 			if !ok {
-				at = int32(len(t.rows)) //nolint:gosec // not that many
+				at = int32(len(t.rows))
 				t.rows = append(t.rows, row)
 				t.of[string(row)] = at
 			}
@@ -120,7 +120,9 @@ func (e event) compare(o event) int {
 // blocks gives the records, in order of time, in blocks of a bounded span, with
 // the keys of each.
 func (m *merger) blocks() (blocks []catalog.AccessBlock, keys [][]int64) {
-	slices.SortFunc(m.events, event.compare)
+	if !slices.IsSortedFunc(m.events, event.compare) {
+		slices.SortFunc(m.events, event.compare)
+	}
 	for len(m.events) > 0 {
 		end, limit := 0, m.events[0].at+maxSpan.Microseconds()
 		for end < len(m.events) && end < 2*foldRecords && m.events[end].at <= limit {

@@ -12,7 +12,7 @@ func keyOf(kind string, parts ...string) int64 {
 	for _, s := range parts {
 		h = mix(h, s)
 	}
-	return int64(h) //nolint:gosec // a hash
+	return int64(h)
 }
 
 // FNV-1a, of 64 bits.

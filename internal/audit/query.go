@@ -207,7 +207,7 @@ func (l *lister) take(o *opened) {
 	}
 	if len(l.found) > l.query.Limit+1 {
 		slices.SortFunc(l.found, newer)
-		l.found = slices.CompactFunc(l.found, func(a, b found) bool { return a.event.compare(b.event) == 0 })
+		l.found = slices.CompactFunc(l.found, func(a, b found) bool { return a.compare(b.event) == 0 })
 		clear(l.found[min(len(l.found), l.query.Limit+1):])
 		l.found = l.found[:min(len(l.found), l.query.Limit+1)]
 	}
@@ -232,7 +232,7 @@ func (l *lister) full(at int64) bool {
 // page gives what was found. stopped says that older blocks have not been read.
 func (l *lister) page(stopped bool) ([]Record, Cursor, bool, error) {
 	slices.SortFunc(l.found, newer)
-	l.found = slices.CompactFunc(l.found, func(a, b found) bool { return a.event.compare(b.event) == 0 })
+	l.found = slices.CompactFunc(l.found, func(a, b found) bool { return a.compare(b.event) == 0 })
 	l.found = slices.DeleteFunc(l.found, func(f found) bool { return f.at < l.stop })
 	more, next := stopped, Cursor{At: l.stop}
 	if len(l.found) > l.query.Limit {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"reflect"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,10 +27,8 @@ var publicNames = []string{"policyarn", "policyarns", "policyname", "policyrevis
 
 func secret(name string) bool {
 	name = strings.ToLower(strings.ReplaceAll(name, "-", ""))
-	for _, public := range publicNames {
-		if name == public {
-			return false
-		}
+	if slices.Contains(publicNames, name) {
+		return false
 	}
 	for _, word := range secretWords {
 		if strings.Contains(name, word) {
