@@ -16,6 +16,12 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"packhouse/internal/artifact"
+	"packhouse/internal/audit"
+	"packhouse/internal/catalog"
+	"packhouse/internal/identity"
+	"packhouse/internal/policy"
 )
 
 func newEdge(next http.HandlerFunc, log *RequestLog, errs io.Writer) *Edge {
@@ -48,6 +54,41 @@ func TestEdge_LogsWithoutSecrets(t *testing.T) {
 		if !strings.Contains(line, want) {
 			t.Errorf("%s lacks %s", line, want)
 		}
+	}
+}
+
+func TestEdge_RecordsWhatHandlersDescribe(t *testing.T) {
+	db, err := catalog.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"), catalog.Options{Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	trail, err := audit.Open(t.Context(), audit.Options{DB: db, Every: time.Hour, Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer trail.Close()
+	e := newEdge(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/healthz" {
+			return
+		}
+		a := w.(*Exchange).Entry()
+		a.Source, a.Event = audit.CodeArtifact, "ReadFromRepository"
+		a.About(artifact.RepositoryID{Owner: "123456789012", Domain: "dom", Name: "r"})
+		w.WriteHeader(http.StatusNotModified)
+	}, nil, io.Discard)
+	e.Audit = trail
+	for _, path := range []string{"/healthz", "/p"} {
+		r := httptest.NewRequest(http.MethodGet, path, nil)
+		r.Header.Set("User-Agent", "npm/1")
+		e.ServeHTTP(httptest.NewRecorder(), r)
+	}
+	got, _, _, err := trail.List(t.Context(), audit.Query{Account: "123456789012", Domain: "dom", Limit: 10})
+	if err != nil || len(got) != 1 {
+		t.Fatalf("%d records, %v", len(got), err)
+	}
+	if r := got[0]; r.Method != http.MethodGet || r.Status != http.StatusNotModified || r.Agent != "npm/1" || r.Client != "192.0.2.1" || r.ID == (audit.ID{}) || r.Time.IsZero() {
+		t.Errorf("%+v", r)
 	}
 }
 
@@ -188,20 +229,48 @@ func TestMetrics_SeriesAreBounded(t *testing.T) {
 	}
 }
 
+// BenchmarkEdge is what a request costs besides being answered, with and
+// without its access record; the writing and folding of records is in it.
 func BenchmarkEdge(b *testing.B) {
 	log := NewRequestLog(io.Discard, quiet())
 	defer log.Close()
 	body := []byte("x")
-	e := newEdge(func(w http.ResponseWriter, _ *http.Request) {
-		w.(*Exchange).Describe("npm", "packument", "1/d/r", "arn:aws:iam::123456789012:user/admin")
-		_, _ = w.Write(body)
-	}, log, io.Discard)
-	w, r := nothing{http.Header{}}, httptest.NewRequest(http.MethodGet, "/repo/123456789012/d/npm/r/lodash", nil)
-	r.Body = http.NoBody
-	b.ReportAllocs()
-	for b.Loop() {
-		e.ServeHTTP(w, r)
+	subject := &identity.Subject{Principal: policy.Principal{Type: policy.User, ARN: "arn:aws:iam::123456789012:user/admin", Account: "123456789012", UserName: "admin"}}
+	run := func(b *testing.B, trail *audit.Trail) {
+		e := newEdge(func(w http.ResponseWriter, _ *http.Request) {
+			x := w.(*Exchange)
+			x.Describe("npm", "packument", "1/d/r", subject.Principal.ARN)
+			a := x.Entry()
+			a.Source, a.Event, a.ReadOnly, a.Subject = audit.CodeArtifact, "ReadFromRepository", true, subject
+			a.About(artifact.RepositoryID{Owner: "123456789012", Domain: "dom", Name: "r"})
+			a.Package, a.Path = artifact.Coordinates{Format: artifact.NPM, Name: "lodash"}, "lodash"
+			_, _ = w.Write(body)
+		}, log, io.Discard)
+		e.Audit = trail
+		w, r := nothing{http.Header{}}, httptest.NewRequest(http.MethodGet, "/repo/123456789012/d/npm/r/lodash", nil)
+		r.Body = http.NoBody
+		b.ReportAllocs()
+		for b.Loop() {
+			e.ServeHTTP(w, r)
+		}
 	}
+	b.Run("without records", func(b *testing.B) { run(b, nil) })
+	b.Run("with records", func(b *testing.B) {
+		db, err := catalog.Open(b.Context(), "sqlite:"+filepath.Join(b.TempDir(), "catalog.db"), catalog.Options{Logger: quiet()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer db.Close()
+		trail, err := audit.Open(b.Context(), audit.Options{DB: db, Logger: quiet()})
+		if err != nil {
+			b.Fatal(err)
+		}
+		defer trail.Close()
+		run(b, trail)
+		if s := trail.Stats(); s.Dropped > 0 {
+			b.ReportMetric(float64(s.Dropped)/float64(s.Added+s.Dropped), "dropped")
+		}
+	})
 }
 
 type nothing struct{ h http.Header }
