@@ -76,15 +76,23 @@ func (b *backlog) value() catalog.EventBacklog {
 	return b.last
 }
 
+func (b *backlog) waiting() float64 { return float64(b.value().Waiting) }
+
+func (b *backlog) dead() float64 { return float64(b.value().Dead) }
+
+// oldest is in seconds.
+func (b *backlog) oldest() float64 {
+	at := b.value().Oldest
+	if at.IsZero() {
+		return 0
+	}
+	return b.app.now().Sub(at).Seconds()
+}
+
 // observeEvents shows how delivery keeps up.
 func (a *App) observeEvents() {
 	b := &backlog{app: a}
-	a.metrics.Gauge("events_waiting", "Events and deliveries that wait, in the whole house.", func() float64 { return float64(b.value().Waiting) })
-	a.metrics.Gauge("events_dead_letters", "Dead letters, in the whole house.", func() float64 { return float64(b.value().Dead) })
-	a.metrics.Gauge("events_oldest_seconds", "Age of the oldest event that waits; 0 when none does.", func() float64 {
-		if oldest := b.value().Oldest; !oldest.IsZero() {
-			return a.now().Sub(oldest).Seconds()
-		}
-		return 0
-	})
+	a.metrics.Gauge("events_waiting", "Events and deliveries that wait, in the whole house.", b.waiting)
+	a.metrics.Gauge("events_dead_letters", "Dead letters, in the whole house.", b.dead)
+	a.metrics.Gauge("events_oldest_seconds", "Age of the oldest event that waits; 0 when none does.", b.oldest)
 }
