@@ -66,33 +66,38 @@ func everything(t *testing.T, db *DB) string {
 			return fmt.Errorf("%d tables, %w", len(tables), err)
 		}
 		for _, table := range tables {
-			rows, err := tx.q.QueryContext(tx.ctx, "SELECT * FROM "+table)
-			if err != nil {
-				return err
-			}
-			columns, err := rows.Columns()
-			if err != nil {
-				return err
-			}
-			for rows.Next() {
-				values := make([]any, len(columns))
-				for i := range values {
-					values[i] = new(sql.NullString)
-				}
-				if err := rows.Scan(values...); err != nil {
-					return fmt.Errorf("%s: %w", table, err)
-				}
-				for i, v := range values {
-					fmt.Fprintf(&out, "%s.%s = %s\n", table, columns[i], v.(*sql.NullString).String)
-				}
-			}
-			if err := errors.Join(rows.Err(), rows.Close()); err != nil {
-				return err
+			if err := dump(tx, table, &out); err != nil {
+				return fmt.Errorf("%s: %w", table, err)
 			}
 		}
 		return nil
 	})
 	return out.String()
+}
+
+func dump(tx *Tx, table string, out *strings.Builder) error {
+	rows, err := tx.q.QueryContext(tx.ctx, "SELECT * FROM "+table)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	columns, err := rows.Columns()
+	if err != nil {
+		return err
+	}
+	for rows.Next() {
+		values := make([]any, len(columns))
+		for i := range values {
+			values[i] = new(sql.NullString)
+		}
+		if err := rows.Scan(values...); err != nil {
+			return err
+		}
+		for i, v := range values {
+			fmt.Fprintf(out, "%s.%s = %s\n", table, columns[i], v.(*sql.NullString).String)
+		}
+	}
+	return rows.Err()
 }
 
 func wantNoSecret(t *testing.T, text string) {

@@ -171,7 +171,8 @@ func (r Ring) Seal(place string, secret []byte) (string, error) {
 		return "", errors.New("there is no master key to seal a secret with")
 	}
 	k := r.keys[0]
-	return prefix + k.id + "." + base64.RawURLEncoding.EncodeToString(k.aead.Seal(nil, nil, secret, []byte(place))), nil
+	data := k.aead.Seal(nil, nil, secret, []byte(place)) //nolint:gosec // this one makes its nonces itself
+	return prefix + k.id + "." + base64.RawURLEncoding.EncodeToString(data), nil
 }
 
 // KeyID is the id of the key that sealed a text; ok is false when it is not of
