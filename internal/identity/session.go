@@ -246,7 +246,7 @@ func findContext(tx *catalog.Tx, id string) (*sessionContext, error) {
 		if err != nil { // refuse: it might be a deny
 			return nil, fmt.Errorf("context of session %s: a policy cannot be read: %s", id, err.Error())
 		}
-		c.policies = append(c.policies, d.Named("session"))
+		c.policies = append(c.policies, d.Named("a session policy"))
 	}
 	return c, nil
 }
