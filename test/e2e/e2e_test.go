@@ -21,6 +21,7 @@
 //	registry NAME npm FILE|FOLDER | add FILE|FOLDER | stop | start | forget | heal | fail PATTERN FAULT...
 //	requests NAME PATTERN N | >=N
 //	identity ISSUER CLAIM=VALUE...
+//	follow PAGE NAME OLD=NEW...
 //	get [-status N] [-token T] [-method M] URL
 //	jsonenv NAME PATH [FILE]
 //	expand FILE...
@@ -202,7 +203,9 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"killserver":  s.cmdKillServer,
 		"registry":    s.cmdRegistry,
 		"requests":    s.cmdRequests,
+		"issuer":      s.cmdIssuer,
 		"identity":    s.cmdIdentity,
+		"follow":      s.cmdFollow,
 		"get":         cmdGet,
 		"jsonenv":     cmdJSONEnv,
 		"expand":      cmdExpand,
@@ -221,6 +224,7 @@ type story struct {
 	home       string
 	data       string
 	listen     string // host:port, the same for every server of the story
+	issuers    issuers
 	server     *process
 	registries map[string]*registry
 	hook       *hook // nil until the story has one
