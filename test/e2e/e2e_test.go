@@ -20,14 +20,15 @@
 //	killserver
 //	registry NAME npm FILE|FOLDER | add FILE|FOLDER | stop | start | forget | heal | fail PATTERN FAULT...
 //	requests NAME PATTERN N | >=N
+//	issuer NAME
 //	identity ISSUER CLAIM=VALUE...
 //	follow PAGE NAME OLD=NEW...
 //	get [-status N] [-token T] [-method M] URL
 //	jsonenv NAME PATH [FILE]
 //	expand FILE...
-//	hook start | stop | answer STATUS | await N FILE | verify SECRET
 //	example PAGE FILE...
 //	recorder AGENT | -end FILE
+//	hook start | stop | answer STATUS | await N FILE | verify SECRET
 package e2e
 
 import (
@@ -37,7 +38,6 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"packhouse/test/wire"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -45,6 +45,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"packhouse/test/wire"
 )
 
 // storyTimeout bounds one story, counted from when it begins to run.
@@ -227,7 +229,7 @@ type story struct {
 	issuers    issuers
 	server     *process
 	registries map[string]*registry
-	hook       *hook // nil until the story has one
+	hook       *hook          // nil until the story has one
 	plugins    string         // the folder with providers of Terraform, if the story needs some
 	recorder   *wire.Recorder // what recorder has put before the server
 }
