@@ -18,7 +18,7 @@ import (
 // The names of what a profile of an AWS credentials file holds.
 const (
 	profileKeyID  = "aws_access_key_id"
-	profileSecret = "aws_secret_access_key"
+	profileSecret = "aws_secret_access_key" //nolint:gosec // the name of a setting
 	profileToken  = "aws_session_token"
 	profileRegion = "region"
 )
