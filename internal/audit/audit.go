@@ -77,6 +77,7 @@ type Trail struct {
 	finished chan struct{}
 	began    time.Time // of the oldest raw block that is not folded; the writer's
 	unfolded int       // records in them; the writer's
+	raw      int       // how many they are; the writer's
 	failing  bool      // the last write failed; the writer's
 }
 
@@ -213,7 +214,7 @@ func (t *Trail) run(ctx context.Context) {
 				t.log.InfoContext(ctx, "access records are written again")
 			}
 		}
-		if err == nil && (t.unfolded >= foldRecords || t.unfolded > 0 && time.Since(t.began) > foldEvery) {
+		if err == nil && (t.unfolded >= foldRecords || t.raw >= foldBlocks || t.unfolded > 0 && time.Since(t.began) > foldEvery) {
 			if err := t.foldOwn(ctx); err != nil {
 				t.log.ErrorContext(ctx, "fold access records; this is tried again", slog.Any("error", err))
 			}
@@ -284,6 +285,7 @@ func (t *Trail) write(ctx context.Context, b *block) error {
 		t.began = time.Now()
 	}
 	t.unfolded += row.Records
+	t.raw++
 	return nil
 }
 

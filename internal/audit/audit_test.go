@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -237,6 +239,78 @@ func TestWitness_SettledRecordIsNotPending(t *testing.T) {
 	})
 }
 
+// TestList_BlocksThatOverlap: the oldest record found so far is not the last one
+// found.
+func TestList_BlocksThatOverlap(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h *house) {
+		ann, bob := user("ann"), user("bob")
+		for _, block := range [][]Entry{
+			{download(10, ann, "p", "1.0.10"), download(20, ann, "p", "1.0.20"), download(600, bob, "p", "2.0.0")},
+			{download(580, ann, "p", "1.0.580")},
+			{download(250, ann, "p", "1.0.250"), download(300, bob, "p", "2.0.0")},
+		} {
+			h.addAll(block...)
+			h.foldAll(t)
+		}
+		var want []string
+		for _, n := range []int{580, 250, 20, 10} {
+			want = append(want, fmt.Sprintf("ReadFromRepository p@1.0.%d by ann", n))
+		}
+		for limit := 1; limit <= 5; limit++ {
+			if diff := cmp.Diff(want, h.list(t, Query{Principal: ann.Principal.ARN, Limit: limit})); diff != "" {
+				t.Errorf("pages of %d: %s", limit, diff)
+			}
+		}
+	})
+}
+
+func TestList_WritesNothingWhenNothingMayBeMissing(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h *house) {
+		h.addAll(download(1, user("ann"), "a", "1.0.0"), download(2, user("ann"), "b", "1.0.0"))
+		list := func(q Query) (next Cursor) {
+			t.Helper()
+			q.Account, q.Domain, q.Limit = account, domain, 1
+			_, next, _, err := h.List(t.Context(), q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return next
+		}
+		next := list(Query{})
+		h.addAll(download(3, user("ann"), "c", "1.0.0"))
+		list(Query{After: next})
+		list(Query{To: begin.Add(3 * time.Second)})
+		if s := h.Stats(); s.Waiting != 1 {
+			t.Errorf("for pages without it, the new record was written: %+v", s)
+		}
+		list(Query{To: begin.Add(4 * time.Second)})
+		if s := h.Stats(); s.Waiting != 0 {
+			t.Errorf("what is in memory was not looked at: %+v", s)
+		}
+	})
+}
+
+func TestTrail_FoldsManySmallBlocks(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h *house) {
+		h.raw = foldBlocks - 1
+		h.addAll(download(1, user("ann"), "a", "1.0.0"))
+		for range 2 { // the second begins when the first one's work is done
+			if err := h.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := h.records().View(t.Context(), func(tx *catalog.Tx) error {
+			raw, err := tx.RawAccess("", time.Time{}, time.Time{}, 0)
+			if len(raw) > 0 || h.raw > 0 {
+				t.Errorf("%d blocks are left, %d counted", len(raw), h.raw)
+			}
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
 func TestTrail_WritesByItselfAndWhenClosed(t *testing.T) {
 	eachEngine(t, func(t *testing.T, h *house) {
 		h.addAll(download(1, user("ann"), "a", "1.0.0"))
@@ -396,6 +470,81 @@ func TestFold_SplitsByTimeAndKeepsEverything(t *testing.T) {
 	}
 	if len(want) > 0 {
 		t.Errorf("%d records are lost", len(want))
+	}
+}
+
+func TestFold_MakesNothingThatCannotBeRead(t *testing.T) {
+	const many = 300
+	var m merger
+	m.tables[0].rows, m.tables[2].rows = []string{""}, []string{""}
+	m.tables[1].rows = slices.Repeat([]string{string(make([]byte, maxPacked/many+1))}, many)
+	for i := range many {
+		m.events = append(m.events, event{at: int64(i), what: int32(i)})
+	}
+	blocks, _ := m.blocks()
+	records := 0
+	for _, b := range blocks {
+		o, err := open(b.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records += len(o.events)
+	}
+	if records != many {
+		t.Errorf("%d records, want %d", records, many)
+	}
+}
+
+func TestBlock_OneRecordIsOfBoundedSize(t *testing.T) {
+	e := download(1, user("ann"), "a", "1.0.0")
+	e.Parameters, e.Versions = "{}", slices.Repeat([]string{"1.0.0"}, 150_000)
+	b := newBlock()
+	b.add(&e)
+	o, err := open(b.row().Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := len(readWhat(o.whats[0]).versions); got != MaxVersions {
+		t.Errorf("%d versions", got)
+	}
+}
+
+func TestBlock_IsReadAsWrittenWithAndWithoutCompression(t *testing.T) {
+	b := newBlock()
+	for i := range 40 {
+		e := download(i, user("ann"), "a", fmt.Sprint("1.0.", i))
+		e.Parameters = strings.Repeat(fmt.Sprint(i), maxJSON/2)
+		b.add(&e)
+		want, err := open(b.row().Data)
+		got, err2 := open(b.quickRow().Data)
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(want, got) {
+			t.Fatalf("%d records: %v, want %v", i+1, got, want)
+		}
+	}
+}
+
+// TestBlock_SearchesALittle: whoever asks for one path in thousands of ways gets
+// rows of his own, and does not hold up the others.
+func TestBlock_SearchesALittle(t *testing.T) {
+	b := newBlock()
+	add := func(n int) {
+		e := download(n, user("ann"), "a", fmt.Sprint("1.0.", n))
+		e.Path = "a"
+		b.add(&e)
+	}
+	for n := range 2 * maxSteps {
+		add(n)
+	}
+	add(2*maxSteps - 1)
+	add(maxSteps)
+	if b.whats.n != 2*maxSteps {
+		t.Errorf("%d rows, want %d", b.whats.n, 2*maxSteps)
+	}
+	if add(0); b.whats.n != 2*maxSteps+1 {
+		t.Errorf("%d rows, want %d", b.whats.n, 2*maxSteps+1)
 	}
 }
 

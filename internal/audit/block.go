@@ -42,6 +42,13 @@ const (
 	maxJSON    = 8 << 10
 )
 
+// MaxVersions bounds the versions of one record: as many as a call may name.
+const MaxVersions = 100
+
+// maxTables is where a block ends, in bytes of its tables: far below what open
+// reads, and the rows of one record more do not matter.
+const maxTables = 16 << 20
+
 // who is a row of the first table: who called, from where, with what.
 type who struct {
 	kind                                         policy.PrincipalType
@@ -154,6 +161,9 @@ func (b *block) append(at int64, who, what, outcome int, id ID) {
 	b.n++
 }
 
+// size is what the tables take, in bytes.
+func (b *block) size() int { return len(b.whos.data) + len(b.whats.data) + len(b.outcomes.data) }
+
 func (b *block) whoOf(e *Entry) int {
 	key := whoKey{e.Subject, e.Client, e.Agent}
 	if b.callerRow >= 0 && key == b.caller {
@@ -184,6 +194,10 @@ func newWho(e *Entry) who {
 	return w
 }
 
+// maxSteps bounds the search for an equal row among those of one path: requests
+// wait for it, and a row too many costs little.
+const maxSteps = 64
+
 func (b *block) whatOf(e *Entry) int {
 	if e.Parameters != "" { // a row of its own: hardly any two are equal
 		return b.whats.add(newWhat(e).append)
@@ -192,7 +206,7 @@ func (b *block) whatOf(e *Entry) int {
 	if !ok {
 		head = -1
 	}
-	for i := head; i >= 0; i = b.places[i].next {
+	for i, steps := head, 0; i >= 0 && steps < maxSteps; i, steps = b.places[i].next, steps+1 {
 		p := &b.places[i]
 		if w := &p.what; w.event == e.Event && w.method == e.Method && w.repository == e.Repository && w.domain == e.Domain && w.owner == e.Owner &&
 			w.version == e.Version && w.c == e.Package && w.administrator == e.Administrator && w.source == e.Source && w.readOnly == e.ReadOnly &&
@@ -283,8 +297,9 @@ func (w what) append(b []byte) []byte {
 	}
 	b = flag(b, w.readOnly)
 	b = text(text(b, w.path, maxPath), w.parameters, maxJSON)
-	b = number(b, int64(len(w.versions)))
-	for _, s := range w.versions {
+	versions := w.versions[:min(len(w.versions), MaxVersions)]
+	b = number(b, int64(len(versions)))
+	for _, s := range versions {
 		b = text(b, s, maxName)
 	}
 	return b
@@ -310,24 +325,54 @@ func (b *block) row() catalog.AccessBlock {
 	packer := packers.Get().(*flate.Writer) //nolint:forcetypeassert // the pool holds nothing else
 	defer packers.Put(packer)
 	packer.Reset(&packed)
-	size := 0
+	size := b.write(packer)
+	_ = packer.Close() // a buffer does not fail
+	return b.rowOf(size, packed.Bytes())
+}
+
+// quickRow is the block as it is stored for a short time: not compressed.
+func (b *block) quickRow() catalog.AccessBlock {
+	var plain bytes.Buffer
+	size := b.write(&plain)
+	const most = 1<<16 - 1 // bytes of a stored block of deflate (RFC 1951, section 3.2.4)
+	packed := make([]byte, 0, size+5*(size/most+1))
+	for rest := plain.Bytes(); len(rest) > 0; {
+		part := rest[:min(len(rest), most)]
+		rest = rest[len(part):]
+		packed = flag(packed, len(rest) == 0) // the last one; not compressed
+		packed = binary.LittleEndian.AppendUint16(packed, uint16(len(part)))
+		packed = binary.LittleEndian.AppendUint16(packed, ^uint16(len(part)))
+		packed = append(packed, part...)
+	}
+	return b.rowOf(size, packed)
+}
+
+// write writes the part of the block that is packed, to what does not fail; its
+// length comes back.
+func (b *block) write(to io.Writer) int {
+	size := len(b.records)
 	var head [3 * binary.MaxVarintLen64]byte
 	for _, t := range [...]*table{&b.whos, &b.whats, &b.outcomes} {
 		n := binary.PutUvarint(head[:], uint64(t.n))
 		n += binary.PutUvarint(head[n:], uint64(len(t.data)))
-		_, _ = packer.Write(head[:n])
+		_, _ = to.Write(head[:n])
 		size += n + len(t.data)
-		_, _ = packer.Write(t.data)
+		_, _ = to.Write(t.data)
 	}
-	_, _ = packer.Write(b.records)
-	_ = packer.Close() // a buffer does not fail
-	data := make([]byte, 0, packed.Len()+len(b.ids)+48)
+	_, _ = to.Write(b.records)
+	return size
+}
+
+// rowOf puts a stored block together of its packed part, which is size bytes
+// when it is unpacked.
+func (b *block) rowOf(size int, packed []byte) catalog.AccessBlock {
+	data := make([]byte, 0, len(packed)+len(b.ids)+48)
 	data = append(data, blockVersion)
 	data = binary.AppendUvarint(data, uint64(b.n))
 	data = binary.AppendVarint(data, b.base)
-	data = binary.AppendUvarint(data, uint64(size+len(b.records)))
-	data = binary.AppendUvarint(data, uint64(packed.Len()))
-	data = append(data, packed.Bytes()...)
+	data = binary.AppendUvarint(data, uint64(size))
+	data = binary.AppendUvarint(data, uint64(len(packed)))
+	data = append(data, packed...)
 	data = append(data, b.ids...)
 	return catalog.AccessBlock{FirstAt: time.UnixMicro(b.first).UTC(), LastAt: time.UnixMicro(b.last).UTC(), Records: b.n, Data: data}
 }

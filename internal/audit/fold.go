@@ -19,7 +19,7 @@ func (t *Trail) foldOwn(ctx context.Context) error {
 			return err
 		}
 		if !more {
-			t.unfolded = 0
+			t.unfolded, t.raw = 0, 0
 			return nil
 		}
 	}
@@ -37,17 +37,14 @@ func (t *Trail) fold(ctx context.Context, node string, before time.Time) (more b
 		return false, err
 	}
 	more = len(raw) == foldBlocks
-	records := 0
-	for i, r := range raw {
-		if records += r.Records; records >= foldRecords && i+1 < len(raw) {
-			raw, more = raw[:i+1], true
+	ids := make([]int64, 0, len(raw))
+	var m merger
+	for _, r := range raw {
+		if len(m.events) >= foldRecords || m.size >= maxTables {
+			more = true
 			break
 		}
-	}
-	ids := make([]int64, len(raw))
-	m := merger{events: make([]event, 0, records)}
-	for i, r := range raw {
-		ids[i] = r.ID
+		ids = append(ids, r.ID)
 		o, err := open(r.Data)
 		if err != nil { // nothing can be done with it; what else there is must not wait for it
 			t.log.ErrorContext(ctx, "a block of access records is lost", slog.Int64("id", r.ID), slog.Int("records", r.Records), slog.Any("error", err))
@@ -80,9 +77,10 @@ const foldBlocks = 1024
 // merger puts the records of many blocks together.
 type merger struct {
 	tables [3]struct {
-		rows [][]byte
+		rows []string // of their own: a row does not keep its block in memory
 		of   map[string]int32
 	}
+	size   int // of the rows, bytes
 	events []event
 }
 
@@ -98,8 +96,10 @@ func (m *merger) take(o *opened) {
 			at, ok := t.of[string(row)]
 			if !ok {
 				at = int32(len(t.rows))
-				t.rows = append(t.rows, row)
-				t.of[string(row)] = at
+				own := string(row)
+				t.rows = append(t.rows, own)
+				t.of[own] = at
+				m.size += len(own)
 			}
 			moved[i][j] = at
 		}
@@ -117,8 +117,8 @@ func (e event) compare(o event) int {
 	return bytes.Compare(e.id[:], o.id[:])
 }
 
-// blocks gives the records, in order of time, in blocks of a bounded span, with
-// the keys of each.
+// blocks gives the records, in order of time, in blocks of a bounded span and
+// size, with the keys of each.
 func (m *merger) blocks() (blocks []catalog.AccessBlock, keys [][]int64) {
 	if !slices.IsSortedFunc(m.events, event.compare) {
 		slices.SortFunc(m.events, event.compare)
@@ -130,34 +130,35 @@ func (m *merger) blocks() (blocks []catalog.AccessBlock, keys [][]int64) {
 		}
 		b, some := m.block(m.events[:end])
 		blocks, keys = append(blocks, b.row()), append(keys, some)
-		m.events = m.events[end:]
+		m.events = m.events[b.n:]
 	}
 	return blocks, keys
 }
 
-// block is one block of some of the records, with the rows that these have, and
-// its keys.
+// block is one block of the first of some records, one at least and as many as
+// fit in it, with the rows that these have, and its keys.
 func (m *merger) block(events []event) (*block, []int64) {
 	b := &block{ids: make([]byte, 0, 16*len(events)), records: make([]byte, 0, 8*len(events))}
-	var rows [3][][]byte
 	tables := [...]*table{&b.whos, &b.whats, &b.outcomes}
 	var moved [3][]int // one more than the row in the block; 0: not there yet
 	for i := range tables {
 		moved[i] = make([]int, len(m.tables[i].rows))
 	}
 	for _, e := range events {
+		if b.size() >= maxTables {
+			break
+		}
 		var at [3]int
 		for i, row := range [...]int32{e.who, e.what, e.outcome} {
 			if moved[i][row] == 0 {
 				text := m.tables[i].rows[row]
 				moved[i][row] = 1 + tables[i].add(func(data []byte) []byte { return append(data, text...) })
-				rows[i] = append(rows[i], text)
 			}
 			at[i] = moved[i][row] - 1
 		}
 		b.append(e.at, at[0], at[1], at[2], e.id)
 	}
-	return b, keysOf(rows[0], rows[1])
+	return b, keysOf(b.whos.rows(), b.whats.rows())
 }
 
 const maxTidied = 16 // blocks deleted in one Tidy, so that nothing else waits long

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"time"
@@ -74,8 +75,10 @@ const (
 // more is false at the end. A page may be short, or empty, before the end: what
 // is asked for may be rare.
 func (t *Trail) List(ctx context.Context, q Query) (records []Record, next Cursor, more bool, err error) {
-	if err := t.Flush(ctx); err != nil {
-		return nil, Cursor{}, false, err
+	if t.mayHold(&q) {
+		if err := t.Flush(ctx); err != nil {
+			return nil, Cursor{}, false, err
+		}
 	}
 	l := lister{query: q, until: event{at: endOfTime}}
 	if !q.To.IsZero() {
@@ -95,7 +98,10 @@ func (t *Trail) List(ctx context.Context, q Query) (records []Record, next Curso
 		return nil, Cursor{}, false, err
 	}
 	for _, r := range raw {
-		if o, err := open(r.Data); err == nil && !r.FirstAt.After(until) {
+		if r.FirstAt.After(until) {
+			continue
+		}
+		if o, err := open(r.Data); err == nil {
 			l.take(o)
 		}
 	}
@@ -134,6 +140,26 @@ func (t *Trail) List(ctx context.Context, q Query) (records []Record, next Curso
 	}
 }
 
+// maxWriting is how old a record gets while it is being written.
+const maxWriting = time.Minute
+
+// mayHold tells whether a page may have records that are not in the database
+// yet. The first page has written them for those that follow: written again
+// with each, the record of the page before would be a block of its own.
+func (t *Trail) mayHold(q *Query) bool {
+	if q.After != (Cursor{}) {
+		return false
+	}
+	if q.To.IsZero() || q.To.After(t.opt.Now().Add(-maxWriting)) {
+		return true
+	}
+	to := q.To.UnixMicro()
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	before := func(b *block) bool { return b.n > 0 && b.first < to }
+	return before(t.current) || slices.ContainsFunc(t.full, before)
+}
+
 // keys are what a folded block must have, the rarest first.
 func (q *Query) keys() []int64 {
 	var keys []int64
@@ -167,12 +193,15 @@ type lister struct {
 	query Query
 	until event // records from here on are for other pages
 	stop  int64 // microseconds; records before are for the next page
+	// found is in order, each once and one more than a page at most, when it is
+	// more than a page.
 	found []found
 }
 
 type found struct {
 	event
 	who, what, outcome []byte
+	own                bool // the rows do not keep their block in memory
 }
 
 // newer orders found records from the newest.
@@ -199,18 +228,32 @@ func (l *lister) take(o *opened) {
 	if !q.From.IsZero() {
 		from = q.From.UnixMicro()
 	}
+	before := len(l.found)
 	for _, e := range o.events {
 		if !whats[e.what] || !whos[e.who] || e.at < from || e.compare(l.until) >= 0 || q.Domain == "" && !mine[e.who] && !ours[e.what] {
 			continue
 		}
-		l.found = append(l.found, found{e, o.whos[e.who], o.whats[e.what], o.outcomes[e.outcome]})
+		l.found = append(l.found, found{event: e, who: o.whos[e.who], what: o.whats[e.what], outcome: o.outcomes[e.outcome]})
 	}
-	if len(l.found) > l.query.Limit+1 {
-		slices.SortFunc(l.found, newer)
-		l.found = slices.CompactFunc(l.found, func(a, b found) bool { return a.compare(b.event) == 0 })
+	if len(l.found) == before {
+		return
+	}
+	if len(l.found) > l.query.Limit {
+		l.sort()
 		clear(l.found[min(len(l.found), l.query.Limit+1):])
 		l.found = l.found[:min(len(l.found), l.query.Limit+1)]
 	}
+	for i := range l.found {
+		if f := &l.found[i]; !f.own {
+			f.who, f.what, f.outcome, f.own = bytes.Clone(f.who), bytes.Clone(f.what), bytes.Clone(f.outcome), true
+		}
+	}
+}
+
+// sort has what was found in order, each record once.
+func (l *lister) sort() {
+	slices.SortFunc(l.found, newer)
+	l.found = slices.CompactFunc(l.found, func(a, b found) bool { return a.compare(b.event) == 0 })
 }
 
 func (q *Query) matches(w *what) bool {
@@ -231,8 +274,7 @@ func (l *lister) full(at int64) bool {
 
 // page gives what was found. stopped says that older blocks have not been read.
 func (l *lister) page(stopped bool) ([]Record, Cursor, bool, error) {
-	slices.SortFunc(l.found, newer)
-	l.found = slices.CompactFunc(l.found, func(a, b found) bool { return a.compare(b.event) == 0 })
+	l.sort()
 	l.found = slices.DeleteFunc(l.found, func(f found) bool { return f.at < l.stop })
 	more, next := stopped, Cursor{At: l.stop}
 	if len(l.found) > l.query.Limit {

@@ -46,9 +46,9 @@ func (w *Witness) keep(tx *catalog.Tx) error {
 		return nil
 	}
 	e.Time = tx.Now()
-	b := newBlock()
-	b.append(e.Time.UnixMicro(), b.whoOf(&e), b.whatOf(&e), b.outcomes.add(outcome{unknown: true}.append), e.ID)
-	row := b.row()
+	var b block // other writers wait for this transaction: as little as can be
+	b.append(e.Time.UnixMicro(), b.whos.add(newWho(&e).append), b.whats.add(newWhat(&e).append), b.outcomes.add(outcome{unknown: true}.append), e.ID)
+	row := b.quickRow()
 	w.kept.Store(true)
 	return tx.PutPendingAccess(catalog.PendingAccess{ID: e.ID.String(), At: e.Time, Data: row.Data})
 }
@@ -88,8 +88,9 @@ func (t *Trail) recover(ctx context.Context, before time.Time) error {
 				m.take(o)
 			}
 		}
-		if len(m.events) > 0 {
+		for len(m.events) > 0 {
 			b, _ := m.block(m.events)
+			m.events = m.events[b.n:]
 			row := b.row()
 			row.Node = t.node
 			if err := t.opt.Records.Update(ctx, func(tx *catalog.Tx) error { return tx.InsertRawAccess(row) }); err != nil {
