@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -324,11 +325,11 @@ func TestEventDeliveries_ExpireDropPurge(t *testing.T) {
 				return err
 			}
 			for target, want := range map[string]int64{"a/r/1": 1, "a/s/1": 0, "a/none": 0} { // the second is held
-				if n, err := tx.ExpireEventDeliveries(target, c.Now().Add(-time.Hour), "too old"); n != want || err != nil {
+				if n, err := tx.ExpireEventDeliveries(target, c.Now().Add(-time.Hour), "too old", 0); n != want || err != nil {
 					t.Errorf("%s: %d expired, %v", target, n, err)
 				}
 			}
-			n, err := tx.DropEventDeliveries("a/r/2")
+			n, err := tx.DropEventDeliveries("a/r/2", 0)
 			if n != 1 {
 				t.Errorf("%d dropped", n)
 			}
@@ -339,7 +340,7 @@ func TestEventDeliveries_ExpireDropPurge(t *testing.T) {
 		}
 		purge := func(want int64) {
 			update(t, db, func(tx *Tx) error {
-				n, err := tx.PurgeDeadLetters(c.Now().Add(-time.Hour))
+				n, err := tx.PurgeDeadLetters(c.Now().Add(-time.Hour), 0)
 				if n != want {
 					t.Errorf("%d purged, want %d", n, want)
 				}
@@ -349,5 +350,94 @@ func TestEventDeliveries_ExpireDropPurge(t *testing.T) {
 		purge(0)
 		c.advance(2 * time.Hour)
 		purge(1)
+	})
+}
+
+func TestEventDeliveries_GoInBatches(t *testing.T) {
+	eachEngineAt(t, func(t *testing.T, db *DB, c *clock) {
+		update(t, db, func(tx *Tx) error {
+			for i := range 10 {
+				target := []string{"a/gone/1", "a/late/1"}[i%2]
+				if err := tx.InsertEventDelivery(EventDelivery{Account: "a", Target: target, Since: c.Now().Add(-time.Hour)}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		for name, step := range map[string]func(tx *Tx) (int64, error){
+			"drop": func(tx *Tx) (int64, error) { return tx.DropEventDeliveries("a/gone/1", 2) },
+			"expire": func(tx *Tx) (int64, error) {
+				return tx.ExpireEventDeliveries("a/late/1", c.Now(), "late", 2)
+			},
+		} {
+			if diff := cmp.Diff([]int64{2, 2, 1, 0}, counts(t, db, step)); diff != "" {
+				t.Error(name, diff)
+			}
+		}
+		purge := func(tx *Tx) (int64, error) { return tx.PurgeDeadLetters(c.Now().Add(time.Hour), 2) }
+		if diff := cmp.Diff([]int64{2, 2, 1, 0}, counts(t, db, purge)); diff != "" {
+			t.Error("purge", diff)
+		}
+	})
+}
+
+// counts is what four runs of a step say, each in a transaction of its own.
+func counts(t *testing.T, db *DB, step func(tx *Tx) (int64, error)) (list []int64) {
+	t.Helper()
+	for range 4 {
+		update(t, db, func(tx *Tx) error {
+			n, err := step(tx)
+			list = append(list, n)
+			return err
+		})
+	}
+	return list
+}
+
+func TestDeadLetters_OldestOfATargetAreTrimmed(t *testing.T) {
+	eachEngineAt(t, func(t *testing.T, db *DB, c *clock) {
+		bury := func(target, name string) {
+			update(t, db, func(tx *Tx) error {
+				if err := tx.InsertEventDelivery(EventDelivery{Account: "a", Target: target, EventID: name, Since: c.Now().Add(-time.Hour)}); err != nil {
+					return err
+				}
+				_, err := tx.ExpireEventDeliveries(target, c.Now(), "late", 0)
+				return err
+			})
+			c.advance(time.Second)
+		}
+		for _, name := range []string{"1", "2", "3", "4", "5", "6", "7"} {
+			bury("a/r/1", name)
+		}
+		bury("a/r/2", "other")
+		update(t, db, func(tx *Tx) error {
+			return tx.InsertEventDelivery(EventDelivery{Account: "a", Target: "a/r/1", EventID: "waits", Since: c.Now()})
+		})
+		view(t, db, func(tx *Tx) error {
+			targets, err := tx.DeadTargets()
+			if diff := cmp.Diff([]string{"a/r/1", "a/r/2"}, targets); diff != "" {
+				t.Error(diff)
+			}
+			return err
+		})
+		trim := func(tx *Tx) (int64, error) { return tx.TrimDeadLetters("a/r/1", 2, 3) }
+		if diff := cmp.Diff([]int64{3, 2, 0, 0}, counts(t, db, trim)); diff != "" {
+			t.Error(diff)
+		}
+		view(t, db, func(tx *Tx) error {
+			list, err := tx.DeadLetters("a", "", "", 0)
+			var got []string
+			for _, d := range list {
+				got = append(got, d.EventID)
+			}
+			slices.Sort(got)
+			if diff := cmp.Diff([]string{"6", "7", "other"}, got); diff != "" {
+				t.Error(diff)
+			}
+			return err
+		})
+		if diff := cmp.Diff(1, len(waitingTargets(t, db, c))); diff != "" {
+			t.Error(diff)
+		}
 	})
 }

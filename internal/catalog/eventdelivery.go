@@ -47,19 +47,25 @@ type WaitingTarget struct {
 // WaitingTargets lists them by name. It is quick however many deliveries one of
 // them has.
 func (tx *Tx) WaitingTargets() ([]WaitingTarget, error) {
-	// The index has no list of its targets: step from each to the next.
 	return all(tx, func(scan func(...any) error) (w WaitingTarget, err error) {
 		var due int64
 		err = scan(&w.Target, &due)
 		w.Due = fromMicros(due)
 		return w, err
-	}, newQuery(`WITH RECURSIVE waiting(target) AS (
-			SELECT min(target) FROM event_delivery WHERE dead = 0
-			UNION ALL
-			SELECT (SELECT min(d.target) FROM event_delivery d WHERE d.dead = 0 AND d.target > a.target) FROM waiting a WHERE a.target IS NOT NULL
-		)
+	}, newQuery(targetsWhere("dead = 0")+`
 		SELECT a.target, (SELECT min(d.due) FROM event_delivery d WHERE d.dead = 0 AND d.target = a.target)
 		FROM waiting a WHERE a.target IS NOT NULL`))
+}
+
+// targetsWhere begins a query of the different targets of deliveries that meet a
+// condition, as waiting(target); its last row is null.
+func targetsWhere(condition string) string {
+	// The index has no list of its targets: step from each to the next.
+	return `WITH RECURSIVE waiting(target) AS (
+			SELECT min(target) FROM event_delivery WHERE ` + condition + `
+			UNION ALL
+			SELECT (SELECT min(d.target) FROM event_delivery d WHERE d.` + condition + ` AND d.target > a.target) FROM waiting a WHERE a.target IS NOT NULL
+		)`
 }
 
 // LeaseEventDeliveries takes up to limit due deliveries of a target for the
@@ -112,17 +118,20 @@ func (tx *Tx) BuryEventDelivery(d EventDelivery, attempts int, cause string) err
 		d.ID, micros(d.Due), int64(attempts), tx.now().UnixMicro(), cause))
 }
 
-// ExpireEventDeliveries makes dead letters of what has waited for a target since
-// before t and nobody holds, and tells how many. cause is for those that have
-// never failed.
-func (tx *Tx) ExpireEventDeliveries(target string, t time.Time, cause string) (int64, error) {
+// ExpireEventDeliveries makes dead letters of up to limit deliveries that have
+// waited for a target since before t and nobody holds, and tells how many. cause
+// is for those that have never failed.
+func (tx *Tx) ExpireEventDeliveries(target string, t time.Time, cause string, limit int) (int64, error) {
 	return tx.exec(`UPDATE event_delivery SET dead = $1, last_error = CASE WHEN last_error = '' THEN $4 ELSE last_error END
-		WHERE dead = 0 AND target = $2 AND due <= $1 AND since < $3`, tx.now().UnixMicro(), target, micros(t), cause)
+		WHERE id IN (SELECT id FROM event_delivery WHERE dead = 0 AND target = $2 AND due <= $1 AND since < $3 LIMIT $5`+tx.dialect.skipLocked+")",
+		tx.now().UnixMicro(), target, micros(t), cause, limitOf(limit))
 }
 
-// DropEventDeliveries removes all that waits for a target and tells how many.
-func (tx *Tx) DropEventDeliveries(target string) (int64, error) {
-	return tx.exec("DELETE FROM event_delivery WHERE dead = 0 AND target = $1", target)
+// DropEventDeliveries removes up to limit of what waits for a target and tells
+// how many.
+func (tx *Tx) DropEventDeliveries(target string, limit int) (int64, error) {
+	return tx.exec("DELETE FROM event_delivery WHERE id IN (SELECT id FROM event_delivery WHERE dead = 0 AND target = $1 LIMIT $2"+tx.dialect.skipLocked+")",
+		target, limitOf(limit))
 }
 
 // DeadLetters lists what was given up of an account, or of one of its rules, by
@@ -149,9 +158,25 @@ func (tx *Tx) ReviveEventDelivery(d EventDelivery) error {
 	return err
 }
 
-// PurgeDeadLetters deletes those given up before t and tells how many.
-func (tx *Tx) PurgeDeadLetters(t time.Time) (int64, error) {
-	return tx.exec("DELETE FROM event_delivery WHERE dead > 0 AND dead < $1", micros(t))
+// PurgeDeadLetters deletes up to limit of those given up before t and tells how
+// many.
+func (tx *Tx) PurgeDeadLetters(t time.Time, limit int) (int64, error) {
+	return tx.exec("DELETE FROM event_delivery WHERE id IN (SELECT id FROM event_delivery WHERE dead > 0 AND dead < $1 LIMIT $2"+tx.dialect.skipLocked+")",
+		micros(t), limitOf(limit))
+}
+
+// DeadTargets lists the targets that have dead letters, by name. It is quick
+// however many one of them has.
+func (tx *Tx) DeadTargets() ([]string, error) {
+	return all(tx, scanString, newQuery(targetsWhere("dead > 0")+" SELECT a.target FROM waiting a WHERE a.target IS NOT NULL"))
+}
+
+// TrimDeadLetters deletes up to limit dead letters of a target besides the
+// newest it is to keep, and tells how many.
+func (tx *Tx) TrimDeadLetters(target string, keep, limit int) (int64, error) {
+	// One that is revived meanwhile is none any longer: hence the first condition.
+	return tx.exec(`DELETE FROM event_delivery WHERE dead > 0 AND id IN (
+		SELECT id FROM event_delivery WHERE dead > 0 AND target = $1 ORDER BY dead DESC LIMIT $2 OFFSET $3)`, target, limitOf(limit), int64(keep))
 }
 
 // EventBacklog is how much is waiting.

@@ -94,17 +94,21 @@ func TestPlans_NoFullScans(t *testing.T) {
 				return err
 			},
 			"expire deliveries": func(tx *Tx) error {
-				_, err := tx.ExpireEventDeliveries("a/r/1", tx.Now(), "")
+				_, err := tx.ExpireEventDeliveries("a/r/1", tx.Now(), "", 10)
 				return err
 			},
-			"dead letters": func(tx *Tx) error { _, err := tx.DeadLetters(account, "r", "a", 10); return err },
-			"event rules":  func(tx *Tx) error { _, err := tx.EventRules(account, "a", "b", 10); return err },
-			"event target": func(tx *Tx) error { _, err := tx.EventTargets(account, "r", "a", 10); return err },
-			"undelivered":  func(tx *Tx) error { _, err := tx.Undelivered(0, 10); return err },
-			"access key":   func(tx *Tx) error { _, err := tx.AccessKey("k"); return ignoreMissing(err) },
-			"keys of user": func(tx *Tx) error { _, err := tx.AccessKeys(account, "u"); return err },
-			"user":         func(tx *Tx) error { _, err := tx.User(account, "u"); return ignoreMissing(err) },
-			"groups":       func(tx *Tx) error { _, err := tx.PackageGroups(d.ID); return err },
+			"drop deliveries":    func(tx *Tx) error { _, err := tx.DropEventDeliveries("a/r/1", 10); return err },
+			"purge dead letters": func(tx *Tx) error { _, err := tx.PurgeDeadLetters(tx.Now(), 10); return err },
+			"trim dead letters":  func(tx *Tx) error { _, err := tx.TrimDeadLetters("a/r/1", 10, 10); return err },
+			"dead targets":       func(tx *Tx) error { _, err := tx.DeadTargets(); return err },
+			"dead letters":       func(tx *Tx) error { _, err := tx.DeadLetters(account, "r", "a", 10); return err },
+			"event rules":        func(tx *Tx) error { _, err := tx.EventRules(account, "a", "b", 10); return err },
+			"event target":       func(tx *Tx) error { _, err := tx.EventTargets(account, "r", "a", 10); return err },
+			"undelivered":        func(tx *Tx) error { _, err := tx.Undelivered(0, 10); return err },
+			"access key":         func(tx *Tx) error { _, err := tx.AccessKey("k"); return ignoreMissing(err) },
+			"keys of user":       func(tx *Tx) error { _, err := tx.AccessKeys(account, "u"); return err },
+			"user":               func(tx *Tx) error { _, err := tx.User(account, "u"); return ignoreMissing(err) },
+			"groups":             func(tx *Tx) error { _, err := tx.PackageGroups(d.ID); return err },
 			"domain packages": func(tx *Tx) error {
 				_, err := tx.DomainPackages(d.ID, "", after, 10)
 				return err

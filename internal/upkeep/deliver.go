@@ -73,6 +73,7 @@ type taken struct {
 	route
 	messages []catalog.EventDelivery
 	expired  int64 // have become dead letters on the way
+	dropped  int64 // were for a target that is gone
 }
 
 // dispatch takes due messages, of each target as many as it may have, and sends
@@ -83,17 +84,19 @@ func (c *courier) dispatch(ctx context.Context, waiting []catalog.WaitingTarget)
 		return nil
 	}
 	var list []taken
+	tidied := 0
 	err := c.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
-		list = nil
+		list, tidied = nil, 0
 		for _, w := range waiting {
 			limit, ok := room[w.Target]
 			if !ok {
 				continue
 			}
-			t, err := c.take(tx, w.Target, limit)
+			t, err := c.take(tx, w.Target, limit, purgeBatch-tidied)
 			if err != nil {
 				return err
 			}
+			tidied += int(t.expired + t.dropped)
 			list = append(list, t)
 		}
 		return nil
@@ -109,6 +112,9 @@ func (c *courier) dispatch(ctx context.Context, waiting []catalog.WaitingTarget)
 			c.opt.Event(EventDead)
 		}
 		c.start(ctx, t)
+	}
+	if tidied >= purgeBatch { // it may not have been all
+		c.hurry()
 	}
 	return nil
 }
@@ -144,14 +150,15 @@ func (c *courier) room(waiting []catalog.WaitingTarget) map[string]allowance {
 			most = 1
 		}
 		most = min(most-s.busy, left)
-		if most <= 0 || w.Due.After(now) || s.pause.After(now) {
+		if most <= 0 || w.Due.After(now) || s.pause.After(now) || s.next.After(now) {
 			continue
 		}
 		left -= most
 		room[w.Target] = allowance{most, s.failures > 0, s.tokens, now.Sub(s.counted)}
 	}
 	for target, s := range c.targets {
-		if !known[target] && s.busy == 0 && !s.pause.After(now) {
+		// After a second all tokens of a target are back: it may be forgotten.
+		if !known[target] && s.busy == 0 && !s.pause.After(now) && now.Sub(s.counted) >= time.Second {
 			delete(c.targets, target)
 		}
 	}
@@ -164,26 +171,57 @@ func bucket(rate int, tokens float64, idle time.Duration) float64 {
 	return min(tokens+idle.Seconds()*float64(rate), max(1, float64(rate)/10))
 }
 
-// take leases messages of a target. What has waited too long for a target that
-// fails is given up on the way.
-func (c *courier) take(tx *catalog.Tx, target string, a allowance) (taken, error) {
-	r, err := c.find(tx, target)
-	if fault.Is(err, fault.NotFound) {
-		_, err = tx.DropEventDeliveries(target)
-		return taken{}, err
+// untilToken is how long it takes until a target with a rate may be sent another
+// message. It is a little more, for the bucket to hold a whole one then.
+func untilToken(rate int, tokens float64) time.Duration {
+	if tokens >= 1 {
+		return 0
 	}
-	if err != nil {
-		return taken{}, err
+	return time.Duration((1-tokens)/float64(rate)*float64(time.Second)) + time.Microsecond
+}
+
+// untilNext is how long it takes until the first of the targets that only wait
+// for their rate may be sent something; 0 when there is none.
+func (c *courier) untilNext(waiting []catalog.WaitingTarget) (wait time.Duration) {
+	now := c.opt.Now()
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, w := range waiting {
+		s := c.targets[w.Target]
+		if s == nil || w.Due.After(now) || s.pause.After(now) || !s.next.After(now) {
+			continue
+		}
+		if d := s.next.Sub(now); wait == 0 || d < wait {
+			wait = d
+		}
 	}
-	t := taken{route: r}
-	if a.failing {
-		age := maxAge(r.EventTarget)
-		if t.expired, err = tx.ExpireEventDeliveries(target, c.opt.Now().Add(-age), fmt.Sprintf("not delivered within %s", age)); err != nil {
-			return taken{}, err
+	return wait
+}
+
+// take leases messages of a target. Of what has waited too long for a target
+// that fails, or waits for one that is gone, it tidies up to so many away first:
+// while there is more of that, nothing is leased.
+func (c *courier) take(tx *catalog.Tx, target string, a allowance, tidy int) (t taken, err error) {
+	t.route, err = c.find(tx, target)
+	gone := fault.Is(err, fault.NotFound)
+	switch {
+	case err != nil && !gone:
+		return taken{}, err
+	case (gone || a.failing) && tidy <= 0: // next time
+		return taken{}, nil
+	case gone:
+		t = taken{}
+		t.dropped, err = tx.DropEventDeliveries(target, tidy)
+		return t, err
+	case a.failing:
+		age := maxAge(t.EventTarget)
+		t.expired, err = tx.ExpireEventDeliveries(target, c.opt.Now().Add(-age), fmt.Sprintf("not delivered within %s", age), tidy)
+		if err != nil || t.expired >= int64(tidy) {
+			return t, err
 		}
 	}
 	most := a.most
-	if rate := r.destination.Rate; rate > 0 {
+	if rate := t.destination.Rate; rate > 0 {
 		most = min(most, int(bucket(rate, a.tokens, a.idle)))
 	}
 	if most > 0 {
@@ -194,7 +232,7 @@ func (c *courier) take(tx *catalog.Tx, target string, a allowance) (taken, error
 
 // start sends messages on their way.
 func (c *courier) start(ctx context.Context, t taken) {
-	if len(t.messages) == 0 {
+	if t.ARN == "" { // it is gone
 		return
 	}
 	now := c.opt.Now()
@@ -205,6 +243,7 @@ func (c *courier) start(ctx context.Context, t taken) {
 	c.busy += len(t.messages)
 	if rate := t.destination.Rate; rate > 0 {
 		s.tokens, s.counted = bucket(rate, s.tokens, now.Sub(s.counted))-float64(len(t.messages)), now
+		s.next = now.Add(untilToken(rate, s.tokens))
 	}
 	c.mu.Unlock()
 	for _, m := range t.messages {

@@ -65,6 +65,7 @@ type targetState struct {
 	pause    time.Time // left alone until then
 	tokens   float64   // messages it may be sent at once; for targets with a rate
 	counted  time.Time // when tokens were
+	next     time.Time // when there is a token again
 }
 
 func newCourier(opt Options, log *slog.Logger) *courier {
@@ -91,7 +92,7 @@ func (c *courier) run(ctx context.Context) {
 	tick := time.NewTicker(min(c.opt.Poll, time.Second))
 	defer tick.Stop()
 	for {
-		more, err := c.turn(ctx)
+		more, wait, err := c.turn(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return
@@ -100,10 +101,16 @@ func (c *courier) run(ctx context.Context) {
 		case more:
 			continue
 		}
+		var token <-chan time.Time
+		if wait > 0 {
+			token = time.After(wait)
+		}
 		select {
 		case <-ctx.Done():
 			return
 		case <-tick.C:
+			continue
+		case <-token:
 			continue
 		case <-c.wake:
 		}
@@ -124,8 +131,9 @@ func (c *courier) hurry() {
 }
 
 // turn matches a batch of events and starts the deliveries there is room for.
-// more tells that there is more to match.
-func (c *courier) turn(ctx context.Context) (more bool, err error) {
+// more tells that there is more to match, wait how long it takes until a target
+// that has a rate may be sent more; 0 when none waits for that.
+func (c *courier) turn(ctx context.Context) (more bool, wait time.Duration, err error) {
 	var events []catalog.OutboxEvent
 	var waiting []catalog.WaitingTarget
 	look := func(tx *catalog.Tx) (err error) {
@@ -136,21 +144,21 @@ func (c *courier) turn(ctx context.Context) (more bool, err error) {
 		return err
 	}
 	if err := c.opt.DB.View(ctx, look); err != nil {
-		return false, err
+		return false, 0, err
 	}
 	if len(events) > 0 {
 		if err := c.match(ctx, events); err != nil {
-			return false, fmt.Errorf("match events: %w", err)
+			return false, 0, fmt.Errorf("match events: %w", err)
 		}
 		more = len(events) == matchBatch
 		if err := c.opt.DB.View(ctx, look); err != nil {
-			return false, err
+			return false, 0, err
 		}
 	}
 	if err := c.dispatch(ctx, waiting); err != nil {
-		return false, fmt.Errorf("take deliveries: %w", err)
+		return false, 0, fmt.Errorf("take deliveries: %w", err)
 	}
-	return more, nil
+	return more, c.untilNext(waiting), nil
 }
 
 // match makes deliveries of events.

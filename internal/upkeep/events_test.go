@@ -15,6 +15,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -307,6 +308,112 @@ func TestEvents_DestinationWithItsConnection(t *testing.T) {
 	got := []string{r.Method, r.URL.String(), r.Header.Get("X-Key"), r.Header.Get("X-More"), p.bodies()[0]}
 	if diff := cmp.Diff([]string{"PUT", "/a%20b/x?q=1", "s3cret", "more", `{"a":1,"b":"2"}`}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// sinkFunc is a sink that calls itself.
+type sinkFunc func(ctx context.Context, m event.Message) error
+
+func (f sinkFunc) Deliver(ctx context.Context, m event.Message) error { return f(ctx, m) }
+
+func TestEvents_SlowDestinationGetsItsWholeRate(t *testing.T) {
+	for _, rate := range []int{1, 5, 10} {
+		t.Run(fmt.Sprint(rate), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				const messages = 6
+				o := newOffice(t, openCatalog(t, "sqlite", catalog.Options{}))
+				o.opt.Poll = time.Second
+				sent := make(chan time.Time, messages)
+				o.opt.Sinks.Webhook = func(webhook.Target) (event.Sink, error) {
+					return sinkFunc(func(context.Context, event.Message) error { sent <- time.Now(); return nil }), nil
+				}
+				update(t, o.db, func(tx *catalog.Tx) error {
+					if err := tx.InsertEventConnection(catalog.EventConnection{Account: owner, Name: "c", ID: "cid", Kind: "API_KEY"}); err != nil {
+						return err
+					}
+					return tx.InsertEventDestination(catalog.EventDestination{Account: owner, Name: "d", ID: "did", Connection: "cid", Endpoint: "https://x.test/", Method: "POST", Rate: rate})
+				})
+				o.rule(owner, "all", anything, catalog.EventTarget{ARN: event.DestinationARN("us-east-1", owner, event.Name{Name: "d", ID: "did"})})
+				o.emit(slices.Repeat([]string{"a"}, messages)...)
+				stop := o.work()
+				first := <-sent
+				var last time.Time
+				for range messages - 1 {
+					last = <-sent
+				}
+				stop()
+				want := (messages - 1) * time.Second / time.Duration(rate)
+				if took := last.Sub(first); took < want || took > want*5/4 {
+					t.Errorf("%d messages took %v after the first, want %v", messages-1, took, want)
+				}
+			})
+		})
+	}
+}
+
+func TestRoom_RemembersTheRateOfATargetWithNothingWaiting(t *testing.T) {
+	clock := time.Now()
+	c := newCourier(Options{Now: func() time.Time { return clock }}, slog.New(slog.DiscardHandler))
+	waiting := []catalog.WaitingTarget{{Target: "a/r/1", Due: clock}}
+	c.room(waiting)
+	s := c.targets["a/r/1"]
+	s.tokens, s.counted, s.next = 0, clock, clock.Add(time.Second)
+	clock = clock.Add(time.Second / 2)
+	c.room(nil)
+	if got := c.room(waiting); len(got) != 0 {
+		t.Errorf("there is room for %+v", got)
+	}
+	if got := c.untilNext(waiting); got != time.Second/2 {
+		t.Errorf("it is looked at again after %v", got)
+	}
+	clock = clock.Add(time.Second)
+	c.room(nil)
+	if diff := cmp.Diff(0, len(c.targets)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestBucket_HasATokenWhenItIsTime takes a message whenever the next is due.
+func TestBucket_HasATokenWhenItIsTime(t *testing.T) {
+	for rate := 1; rate <= 300; rate++ {
+		tokens := 0.0
+		for range 50 {
+			if tokens = bucket(rate, tokens, untilToken(rate, tokens)); tokens < 1 {
+				t.Fatalf("at %d/s there are %v tokens", rate, tokens)
+			}
+			tokens--
+		}
+	}
+}
+
+// TestEvents_OfARemovedTargetGoInBatches has more wait than one transaction
+// removes.
+func TestEvents_OfARemovedTargetGoInBatches(t *testing.T) {
+	o := newOffice(t, openCatalog(t, "sqlite", catalog.Options{}))
+	update(t, o.db, func(tx *catalog.Tx) error {
+		for i := range purgeBatch + 20 {
+			d := catalog.EventDelivery{Account: owner, Target: fmt.Sprintf("%s/gone/%d", owner, i%2), Since: time.Now()}
+			if err := tx.InsertEventDelivery(d); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	c := newCourier(New(o.opt).opt, slog.New(slog.DiscardHandler))
+	for _, want := range []int64{20, 0} {
+		if _, _, err := c.turn(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := o.waiting().Waiting; got != want {
+			t.Errorf("%d deliveries wait, want %d", got, want)
+		}
+		if again := len(c.wake) > 0; again != (want > 0) {
+			t.Errorf("with %d waiting another turn is taken: %v", want, again)
+		}
+		select {
+		case <-c.wake:
+		default:
+		}
 	}
 }
 
@@ -642,7 +749,7 @@ func TestPurgeLetters(t *testing.T) {
 		if err := tx.InsertEventDelivery(catalog.EventDelivery{Account: owner, Target: owner + "/r/1", Since: clock.Add(-2 * day)}); err != nil {
 			return err
 		}
-		_, err := tx.ExpireEventDeliveries(owner+"/r/1", clock.Add(-day), "old")
+		_, err := tx.ExpireEventDeliveries(owner+"/r/1", clock.Add(-day), "old", 0)
 		return err
 	})
 	left := func() (n int) {
@@ -662,5 +769,36 @@ func TestPurgeLetters(t *testing.T) {
 			t.Errorf("%d dead letters, want %d", got, want)
 		}
 		clock = clock.Add(15 * day)
+	}
+}
+
+func TestTrimLetters_KeepsTheNewestOfEachTarget(t *testing.T) {
+	db := openCatalog(t, "sqlite", catalog.Options{})
+	update(t, db, func(tx *catalog.Tx) error {
+		for _, target := range []string{owner + "/r/1", owner + "/r/2"} {
+			for range purgeBatch + 20 {
+				if err := tx.InsertEventDelivery(catalog.EventDelivery{Account: owner, Target: target, Since: tx.Now().Add(-day)}); err != nil {
+					return err
+				}
+			}
+			if _, err := tx.ExpireEventDeliveries(target, tx.Now(), "old", 0); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err := newRunner(Options{DB: db}).trimLetters(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]int{}
+	update(t, db, func(tx *catalog.Tx) error {
+		letters, err := tx.DeadLetters(owner, "", "", 0)
+		for _, d := range letters {
+			got[d.Target]++
+		}
+		return err
+	})
+	if diff := cmp.Diff(map[string]int{owner + "/r/1": 3, owner + "/r/2": 3}, got); diff != "" {
+		t.Error(diff)
 	}
 }

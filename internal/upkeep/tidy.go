@@ -10,8 +10,10 @@ import (
 	"packhouse/internal/fault"
 )
 
-// purgeBatch bounds the versions one transaction deletes.
-const purgeBatch = 500
+const (
+	purgeBatch  = 500    // rows that one transaction deletes, at most
+	keepLetters = 10_000 // dead letters of one target
+)
 
 // purgeRepository deletes the packages of a repository that is gone, step by
 // step. The key of the job is the repository's ID.
@@ -42,16 +44,61 @@ func nearlyOver(ctx context.Context) bool {
 	return ok && time.Until(deadline) < reserve
 }
 
-// purgeLetters deletes messages that nobody has asked for again in time.
+// purgeLetters deletes messages that nobody has asked for again in time, and of
+// targets with too many the oldest.
 func (r *Runner) purgeLetters(ctx context.Context, _ catalog.Job) error {
-	err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
-		_, err := tx.PurgeDeadLetters(r.opt.Now().Add(-r.opt.Letters))
-		return err
-	})
+	before := r.opt.Now().Add(-r.opt.Letters)
+	_, err := r.inBatches(ctx, func(tx *catalog.Tx) (int64, error) { return tx.PurgeDeadLetters(before, purgeBatch) })
 	if err != nil {
 		return fmt.Errorf("purge dead letters: %w", err)
 	}
+	return r.trimLetters(ctx, keepLetters)
+}
+
+// trimLetters deletes the oldest dead letters of each target that has more than
+// it may keep.
+func (r *Runner) trimLetters(ctx context.Context, keep int) error {
+	var targets []string
+	err := r.opt.DB.View(ctx, func(tx *catalog.Tx) (err error) {
+		targets, err = tx.DeadTargets()
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("look for dead letters: %w", err)
+	}
+	for _, target := range targets {
+		n, err := r.inBatches(ctx, func(tx *catalog.Tx) (int64, error) { return tx.TrimDeadLetters(target, keep, purgeBatch) })
+		if n > 0 {
+			r.log.WarnContext(ctx, "the oldest dead letters of a target that has too many are deleted",
+				slog.String("target", target), slog.Int64("count", n), slog.Int("kept", keep))
+		}
+		if err != nil {
+			return fmt.Errorf("trim dead letters: %w", err)
+		}
+	}
 	return nil
+}
+
+// inBatches repeats step, which changes up to purgeBatch rows and tells how many
+// it has, in transactions of its own until there is nothing left to change.
+func (r *Runner) inBatches(ctx context.Context, step func(tx *catalog.Tx) (int64, error)) (total int64, err error) {
+	for {
+		var n int64
+		err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) (err error) {
+			n, err = step(tx)
+			return err
+		})
+		if err != nil {
+			return total, err
+		}
+		total += n
+		if n < purgeBatch {
+			return total, nil
+		}
+		if nearlyOver(ctx) {
+			return total, errMore
+		}
+	}
 }
 
 // rotateKeys has tokens signed with a new key when the old one is due.

@@ -79,6 +79,8 @@ CREATE TABLE event_delivery (
 );
 CREATE INDEX event_delivery_due ON event_delivery (target, due, since) WHERE dead = 0;
 CREATE INDEX event_delivery_dead ON event_delivery (account, id) WHERE dead > 0;
+CREATE INDEX event_delivery_dead_age ON event_delivery (dead) WHERE dead > 0;
+CREATE INDEX event_delivery_dead_target ON event_delivery (target, dead) WHERE dead > 0;
 
 -- Nothing is kept in the outbox once it has been matched with the rules.
 DELETE FROM outbox WHERE delivered > 0;
