@@ -22,9 +22,9 @@ import (
 // hook is a receiver of webhooks on loopback.
 type hook struct {
 	mu     sync.Mutex
-	listen string // host:port, the same for the whole story
 	server *http.Server
 	status int
+	away   bool
 	got    []received
 	news   chan struct{}
 }
@@ -40,8 +40,8 @@ type received struct {
 
 // cmdHook is
 //
-//	hook start                 listen; sets $HOOK
-//	hook stop                  refuse connections
+//	hook start                 listen, or answer again; sets $HOOK
+//	hook stop                  break off all connections; the port stays taken, or another story may get it
 //	hook answer STATUS         with this from now on
 //	hook await N FILE          wait for the first N requests and write them down, as a JSON array
 //	hook verify SECRET         check the signatures of all requests, as Standard Webhooks says
@@ -50,20 +50,23 @@ func (s *story) cmdHook(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Fatalf("usage: hook start | stop | answer STATUS | await N FILE | verify SECRET")
 	}
 	if s.hook == nil {
-		s.hook = &hook{listen: "127.0.0.1:0", status: http.StatusOK, news: make(chan struct{}, 1000)}
-		ts.Defer(s.hook.stop)
+		s.hook = &hook{status: http.StatusOK, news: make(chan struct{}, 1000)}
+		ts.Defer(s.hook.close)
 	}
 	h := s.hook
 	switch args[0] + " " + fmt.Sprint(len(args)) {
 	case "start 1":
-		l, err := net.Listen("tcp", h.listen)
+		h.leave(false)
+		if h.server != nil {
+			return
+		}
+		l, err := net.Listen("tcp", "127.0.0.1:0")
 		ts.Check(err)
-		h.listen = l.Addr().String()
 		h.server = &http.Server{Handler: h, ReadHeaderTimeout: time.Minute}
-		go func(server *http.Server) { _ = server.Serve(l) }(h.server) // it ends with stop
-		ts.Setenv("HOOK", "http://"+h.listen)
+		go func(server *http.Server) { _ = server.Serve(l) }(h.server) // it ends with the story
+		ts.Setenv("HOOK", "http://"+l.Addr().String())
 	case "stop 1":
-		h.stop()
+		h.leave(true)
 	case "answer 2":
 		status, err := strconv.Atoi(args[1])
 		ts.Check(err)
@@ -84,7 +87,14 @@ func (s *story) cmdHook(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-func (h *hook) stop() {
+// leave has the hook break off all requests from now on, or answer them again.
+func (h *hook) leave(away bool) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.away = away
+}
+
+func (h *hook) close() {
 	if h.server != nil {
 		_ = h.server.Close() // nothing can be done about it
 	}
@@ -100,14 +110,21 @@ func (h *hook) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		q.Body, _ = json.Marshal(string(body)) // strings always marshal
 	}
 	h.mu.Lock()
-	h.got = append(h.got, q)
-	w.WriteHeader(h.status)
+	away, status := h.away, h.status
+	if !away {
+		h.got = append(h.got, q)
+	}
 	h.mu.Unlock()
+	if away {
+		panic(http.ErrAbortHandler)
+	}
+	w.WriteHeader(status)
 	h.news <- struct{}{}
 }
 
 func (h *hook) await(ts *testscript.TestScript, n int) []received {
-	late := time.After(60 * time.Second)
+	// A server that was killed holds its messages for a minute.
+	late := time.After(3 * time.Minute)
 	for {
 		h.mu.Lock()
 		list := h.got
