@@ -48,7 +48,7 @@ type rotation struct {
 	iam     *apiClient
 	old     string            // the key that goes; "" when there is none
 	keys    map[string]string // status by id
-	before  []string          // what the file was before it was written; nil: it has not been
+	before  *profiles         // what the file was before it was written; nil: it has not been
 }
 
 const (
@@ -251,7 +251,7 @@ func (r *rotation) install(ctx context.Context, key aws.Credentials) error {
 	if err != nil {
 		return err
 	}
-	r.file, r.before = fresh, slices.Clone(fresh.lines)
+	r.file, r.before = fresh, &profiles{path: fresh.path, lines: slices.Clone(fresh.lines)}
 	if err := r.file.set(r.profile, profileKeyID, key.AccessKeyID, profileSecret, key.SecretAccessKey); err != nil {
 		return err
 	}
@@ -303,14 +303,15 @@ func (r *rotation) works(ctx context.Context, key aws.Credentials) error {
 func (r *rotation) takeBack(ctx context.Context, key aws.Credentials) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), tidyTime)
 	defer cancel()
-	now, err := readProfiles(r.file.path)
-	if err != nil {
-		return err
-	}
-	if written, err := now.get(r.profile, profileKeyID); err != nil || written == key.AccessKeyID {
-		r.file.lines = r.before
-		if err := r.file.write(); err != nil {
-			return fmt.Errorf("put %s back as it was: %w; the new key %s is left active", r.file.path, err, key.AccessKeyID)
+	if r.before != nil {
+		now, err := readProfiles(r.file.path)
+		if err != nil {
+			return err
+		}
+		if written, err := now.get(r.profile, profileKeyID); err != nil || written == key.AccessKeyID {
+			if err := r.before.write(); err != nil {
+				return fmt.Errorf("put %s back as it was: %w; the new key %s is left active", r.file.path, err, key.AccessKeyID)
+			}
 		}
 	}
 	if err := r.deleteKey(ctx, r.iam, key.AccessKeyID); err != nil {

@@ -195,6 +195,7 @@ func TestRotate_Refuses(t *testing.T) {
 type broken struct {
 	at, count int
 	heard     bool
+	then      func() // nil: nothing more happens
 }
 
 var errBroken = errors.New("broken off")
@@ -203,6 +204,9 @@ func (b *broken) RoundTrip(req *http.Request) (*http.Response, error) {
 	b.count++
 	if b.count < b.at {
 		return http.DefaultTransport.RoundTrip(req)
+	}
+	if b.count == b.at && b.then != nil {
+		b.then()
 	}
 	if b.count == b.at && b.heard {
 		res, err := http.DefaultTransport.RoundTrip(req)
@@ -260,5 +264,30 @@ func TestRotate_BrokenOffAnywhere(t *testing.T) {
 		if at < 8 {
 			t.Errorf("a rotation has only %d requests", at-2)
 		}
+	}
+}
+
+// TestRotate_BrokenOffBeforeItWritesLeavesTheFileToOthers has somebody else
+// spoil the file while the new key is tried.
+func TestRotate_BrokenOffBeforeItWritesLeavesTheFileToOthers(t *testing.T) {
+	h := open(t)
+	original := h.readCredentials()
+	write := func(text string) {
+		if err := os.WriteFile(h.credentialsFile(), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	twice := original + "\n" + original
+	var out, errs bytes.Buffer
+	code := Main(t.Context(), Env{
+		Args: []string{"access-key", "rotate"}, Stdin: strings.NewReader(""), Stdout: &out, Stderr: &errs, Services: Services(),
+		HTTP: &http.Client{Transport: &broken{at: 4, then: func() { write(twice) }}}, LookupEnv: os.LookupEnv, Home: h.home, Version: "test",
+	})
+	if diff := cmp.Diff(twice, h.readCredentials()); diff != "" || code == exitOK {
+		t.Errorf("exit %d: %s%s", code, &errs, diff)
+	}
+	write(original)
+	if keys := h.keysOf("admin"); len(keys) != 2 {
+		t.Errorf("it was broken off before there was a new key: %v", keys)
 	}
 }
