@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -170,6 +171,33 @@ func TestSigningKey_InsertListRetire(t *testing.T) {
 		if diff := cmp.Diff([]SigningKey{newer}, list()); diff != "" {
 			t.Error(diff)
 		}
+	})
+}
+
+func TestSigningKey_OneThatIsDamagedIsListedAsSuch(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *DB) {
+		good := SigningKey{ID: "good", Secret: []byte{1}, Created: moment(0), RetireAfter: moment(10)}
+		bad := SigningKey{ID: "bad", Secret: []byte{2}, Created: moment(1), RetireAfter: moment(20)}
+		update(t, db, func(tx *Tx) error {
+			return errors.Join(
+				tx.InsertSigningKey(good), tx.InsertSigningKey(bad),
+				tx.run(statement{"UPDATE signing_key SET secret = $1 WHERE id = 'bad'", []any{[]byte("s1.damaged")}}),
+				tx.LimitSigningKeys(moment(15)),
+			)
+		})
+		view(t, db, func(tx *Tx) error {
+			keys, err := tx.SigningKeys()
+			if err != nil || len(keys) != 2 {
+				t.Fatalf("got %v, %v", keys, err)
+			}
+			if diff := cmp.Diff(good, keys[0]); diff != "" {
+				t.Error(diff)
+			}
+			if k := keys[1]; k.Unreadable == nil || len(k.Secret) > 0 || !k.RetireAfter.Equal(moment(15)) {
+				t.Errorf("got %+v", k)
+			}
+			return nil
+		})
 	})
 }
 

@@ -11,6 +11,7 @@ type SigningKey struct {
 	Secret      []byte
 	Created     time.Time
 	RetireAfter time.Time // no token signed with it is accepted later
+	Unreadable  error     // why there is no Secret; nil: there is
 }
 
 // LogValue shows the id alone.
@@ -35,13 +36,23 @@ func (tx *Tx) scanSigningKey(scan func(...any) error) (k SigningKey, err error) 
 		return k, err
 	}
 	secret, err := tx.unsealed("signing_key", k.ID, string(sealed))
-	k.Secret, k.Created, k.RetireAfter = []byte(secret), fromMicros(created), fromMicros(retire)
-	return k, err
+	k.Secret, k.Created, k.RetireAfter, k.Unreadable = []byte(secret), fromMicros(created), fromMicros(retire), err
+	return k, nil
 }
 
-// SigningKeys lists every key, oldest first.
+// SigningKeys lists every key, oldest first. One that cannot be opened is
+// Unreadable and does not keep the others back.
 func (tx *Tx) SigningKeys() ([]SigningKey, error) {
 	return all(tx, tx.scanSigningKey, newQuery("SELECT id, secret, created, retire_after FROM signing_key ORDER BY created, id"))
+}
+
+// LimitSigningKeys has no key accepted after t.
+func (tx *Tx) LimitSigningKeys(t time.Time) error {
+	n, err := tx.exec("UPDATE signing_key SET retire_after = $1 WHERE retire_after > $1", micros(t))
+	if n > 0 {
+		tx.configChanged()
+	}
+	return err
 }
 
 // DeleteSigningKeys removes the keys retired before t.

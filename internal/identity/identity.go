@@ -13,9 +13,12 @@
 package identity
 
 import (
+	"cmp"
 	"context"
+	"log/slog"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"packhouse/internal/arn"
@@ -28,6 +31,11 @@ import (
 type Options struct {
 	Region string           // of the endpoint; default us-east-1
 	Now    func() time.Time // default time.Now
+	Logger *slog.Logger     // default slog.Default()
+	// Account is the operator's, default 123456789012: its issuers of web
+	// identities may be on loopback and private networks, those of other
+	// accounts where Outbound lets anybody go.
+	Account string
 	// TrustedProxies may say in X-Forwarded-For and X-Forwarded-Proto whom
 	// they speak for.
 	TrustedProxies []netip.Prefix
@@ -45,6 +53,8 @@ type Options struct {
 // of its catalog.
 type Service struct {
 	db      *catalog.DB
+	log     *slog.Logger
+	account string
 	region  string
 	now     func() time.Time
 	keep    func(NewKey) error
@@ -54,6 +64,7 @@ type Service struct {
 	actors   catalog.Memo[string, *policy.Principal] // by unique id of the user or role
 	contexts catalog.Memo[string, *sessionContext]   // by their id
 	signers  catalog.Memo[struct{}, keyring]         // the one of the house
+	unusable sync.Map                                // ids of signing keys that the log has been told of
 	tokens   tokenCache                              // by Authorization header
 
 	providers catalog.Memo[string, []catalog.OIDCProvider] // by account
@@ -62,9 +73,12 @@ type Service struct {
 
 // New makes a Service over db.
 func New(db *catalog.DB, o Options) *Service {
-	s := &Service{db: db, region: o.Region, now: o.Now, proxies: o.TrustedProxies, keep: o.KeepKey}
-	if s.region == "" {
-		s.region = defaultRegion
+	s := &Service{
+		db: db, log: o.Logger, account: cmp.Or(o.Account, "123456789012"), region: cmp.Or(o.Region, defaultRegion),
+		now: o.Now, proxies: o.TrustedProxies, keep: o.KeepKey,
+	}
+	if s.log == nil {
+		s.log = slog.Default()
 	}
 	if s.now == nil {
 		s.now = time.Now

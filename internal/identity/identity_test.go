@@ -66,11 +66,17 @@ func openCatalog(t testing.TB) *catalog.DB {
 	return db
 }
 
-func newHouse(t testing.TB) *house {
+// newHouse makes a house; of more options the region and the clock are its own.
+func newHouse(t testing.TB, more ...identity.Options) *house {
 	t.Helper()
 	db := openCatalog(t)
 	c := &clock{at: time.Now()}
-	s := identity.New(db, identity.Options{Region: region, Now: c.now})
+	var o identity.Options
+	if len(more) > 0 {
+		o = more[0]
+	}
+	o.Region, o.Now = region, c.now
+	s := identity.New(db, o)
 	key, err := s.Bootstrap(t.Context(), account)
 	if err != nil {
 		t.Fatal(err)

@@ -3,8 +3,10 @@ package identity_test
 import (
 	"context"
 	"encoding/base64"
+	"log/slog"
 	"net/http"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -286,6 +288,49 @@ func TestRotateKeys_OldTokensStayGoodUntilTheyExpire(t *testing.T) {
 	}
 	if n := len(h.signingKeys(t)); n != 2 {
 		t.Errorf("%d keys: the first was of no more use", n)
+	}
+}
+
+// insertUnusableKey adds a signing key that is none, newer than the others.
+func (h *house) insertUnusableKey(t testing.TB, id string) {
+	t.Helper()
+	h.update(t, func(tx *catalog.Tx) error {
+		return tx.InsertSigningKey(catalog.SigningKey{
+			ID: id, Secret: []byte("short"), Created: h.clock.now().Add(time.Second), RetireAfter: h.clock.now().Add(1000 * time.Hour),
+		})
+	})
+}
+
+func TestSigningKeys_OneThatCannotBeUsedIsLeftOutAndToldOnce(t *testing.T) {
+	var log strings.Builder
+	h := newHouse(t, identity.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
+	old := packageRequest("Bearer " + h.token(t))
+	h.insertUnusableKey(t, "key-damaged")
+	for range 2 { // the second time with keys that have changed
+		h.ForgetTokens()
+		for _, r := range []*http.Request{old, packageRequest("Bearer " + h.token(t))} {
+			if _, err := h.AuthenticatePackages(r); err != nil {
+				t.Error(err)
+			}
+		}
+		if err := h.RotateKeys(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := strings.Count(log.String(), "key-damaged"); n != 1 || strings.Contains(log.String(), "short") {
+		t.Errorf("told %d times:\n%s", n, log.String())
+	}
+	if !slices.Contains(h.signingKeys(t), "key-damaged") {
+		t.Error("a rotation has deleted the key, which may be good elsewhere")
+	}
+}
+
+func TestSigningKeys_NoneThatCanBeUsedIsAnError(t *testing.T) {
+	h := newHouse(t)
+	caller := h.caller(t)
+	h.insertUnusableKey(t, "key-damaged")
+	if token, _, err := h.IssueToken(t.Context(), caller, account, domain, 0); err == nil || !strings.Contains(err.Error(), "key-damaged") {
+		t.Errorf("got %q, %v", token, err)
 	}
 }
 

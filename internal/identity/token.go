@@ -1,10 +1,12 @@
 package identity
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -192,25 +194,35 @@ type keyring struct {
 	byID   map[string]signingKey
 }
 
-func loadKeyring(tx *catalog.Tx) (keyring, error) {
+// loadKeyring leaves out keys that cannot be used, such as one whose row is
+// damaged: only the tokens signed with them are no good then.
+func (s *Service) loadKeyring(tx *catalog.Tx) (keyring, error) {
 	rows, err := tx.SigningKeys()
 	if err != nil {
 		return keyring{}, err
 	}
 	ring := keyring{byID: make(map[string]signingKey, len(rows))}
+	var failed error
 	for _, row := range rows {
 		secret, err := paseto.V4SymmetricKeyFromBytes(row.Secret)
-		if err != nil {
-			return keyring{}, fmt.Errorf("signing key %s: %w", row.ID, err)
+		if err = cmp.Or(row.Unreadable, err); err != nil {
+			failed = errors.Join(failed, fmt.Errorf("signing key %s: %w", row.ID, err))
+			if _, told := s.unusable.LoadOrStore(row.ID, true); !told {
+				s.log.Error("a signing key cannot be used: the tokens signed with it are refused", slog.String("key", row.ID), slog.Any("error", err))
+			}
+			continue
 		}
 		ring.newest = signingKey{id: row.ID, secret: secret, created: row.Created, retireAfter: row.RetireAfter}
 		ring.byID[row.ID] = ring.newest
+	}
+	if len(ring.byID) == 0 && failed != nil {
+		return keyring{}, failed
 	}
 	return ring, nil
 }
 
 func (s *Service) keyring(ctx context.Context) (keyring, error) {
-	return s.signers.Get(ctx, s.db, struct{}{}, loadKeyring)
+	return s.signers.Get(ctx, s.db, struct{}{}, s.loadKeyring)
 }
 
 // due tells whether the next token needs a new key.
@@ -253,7 +265,7 @@ func (s *Service) rotate(ctx context.Context, always bool) (rotated bool, err er
 	rand.Read(secret[:]) // never fails
 	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
 		rotated = false
-		ring, err := loadKeyring(tx)
+		ring, err := s.loadKeyring(tx)
 		if err != nil {
 			return err
 		}
@@ -278,30 +290,8 @@ func (s *Service) rotate(ctx context.Context, always bool) (rotated bool, err er
 // retire lets the keys there are verify only as long as tokens need it, and
 // deletes those that none needs.
 func retire(tx *catalog.Tx, now time.Time) error {
-	rows, err := tx.SigningKeys()
-	if err != nil || len(rows) == 0 {
+	if err := tx.DeleteSigningKeys(now); err != nil {
 		return err
 	}
-	latest := now.Add(outlive)
-	var last time.Time
-	for _, row := range rows {
-		if row.RetireAfter.After(last) {
-			last = row.RetireAfter
-		}
-	}
-	if err := tx.DeleteSigningKeys(last.Add(time.Second)); err != nil { // all: rows have no update
-		return err
-	}
-	for _, row := range rows {
-		if row.RetireAfter.Before(now) {
-			continue
-		}
-		if row.RetireAfter.After(latest) {
-			row.RetireAfter = latest
-		}
-		if err := tx.InsertSigningKey(row); err != nil {
-			return err
-		}
-	}
-	return nil
+	return tx.LimitSigningKeys(now.Add(outlive))
 }
