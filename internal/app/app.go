@@ -220,7 +220,7 @@ func (a *App) openData(ctx context.Context) error {
 	a.closers = append(a.closers, func() error { a.outbound.Close(); return nil })
 	a.credentials = CredentialsFile(a.cfg)
 	a.identities = identity.New(a.db, identity.Options{
-		Region: a.cfg.Region, Now: a.now, TrustedProxies: a.cfg.TrustedProxies,
+		Region: a.cfg.Region, Account: a.cfg.Account, Now: a.now, Logger: a.log, TrustedProxies: a.cfg.TrustedProxies,
 		KeepKey:  func(key identity.NewKey) error { return identity.WriteCredentials(a.credentials, key, a.cfg.Region) },
 		Outbound: a.outbound,
 	})

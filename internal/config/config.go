@@ -32,7 +32,7 @@ type Config struct {
 	Connections   []Connection  `key:"connection" value:"NAME=URL" doc:"External connections: another address for a well-known one, or a new custom:NAME, which needs a format and may have credentials (in the file: name, format, url, username, password, token)."`
 	MetadataTTL   time.Duration `key:"metadata-ttl" default:"10m" value:"DURATION" doc:"How long the documents of outside registries are served without asking again."`
 	NegativeTTL   time.Duration `key:"negative-ttl" default:"60s" value:"DURATION" doc:"How long an outside registry's \"no such package\" is remembered."`
-	AllowOutbound []string      `key:"allow-outbound" value:"CIDR|HOST" doc:"Private addresses or hosts that documents and redirects of outside registries may lead to, and events may be sent to. The host of a configured connection needs no entry."`
+	AllowOutbound []string      `key:"allow-outbound" value:"CIDR|HOST" doc:"Private addresses or hosts that documents and redirects of outside registries may lead to, events may be sent to, and issuers of accounts other than the first may be at. The host of a configured connection needs no entry."`
 
 	MetricsListen  string         `key:"metrics-listen" value:"HOST:PORT" doc:"Own listener for /metrics, /healthz and /readyz; the main one then does not answer /metrics."`
 	PprofListen    string         `key:"pprof-listen" value:"HOST:PORT" doc:"Listener for Go's profiler, off by default. Whoever reaches it can read the server's memory."`

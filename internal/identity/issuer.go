@@ -42,10 +42,20 @@ const discoveryPath = ".well-known/openid-configuration" // OpenID Connect Disco
 // issuers has the keys of the issuers that accounts trust.
 type issuers struct {
 	outbound *outbound.Client
-	flights  flight.Group[string, *issuerKeys]
+	flights  flight.Group[issuer, *issuerKeys]
 
 	mu    sync.Mutex
-	known map[string]*issuerKeys
+	known map[issuer]*issuerKeys
+}
+
+// issuer is an issuer as an account has registered it. What is known of it is
+// not shared by accounts that differ in what they may have the server ask.
+type issuer struct {
+	address string
+	// guarded is for accounts other than the operator's: their administrators
+	// must not learn through us what is on our networks. So the address is one
+	// for anybody, and of a failure they are told no more than that it was one.
+	guarded bool
 }
 
 // issuerKeys is what is known of one issuer. It never changes.
@@ -57,62 +67,71 @@ type issuerKeys struct {
 }
 
 func newIssuers(client *outbound.Client) *issuers {
-	return &issuers{outbound: client, flights: flight.Group[string, *issuerKeys]{Timeout: fetchTime}, known: map[string]*issuerKeys{}}
+	return &issuers{outbound: client, flights: flight.Group[issuer, *issuerKeys]{Timeout: fetchTime}, known: map[issuer]*issuerKeys{}}
 }
 
 // verify checks the signature of a token of an issuer.
-func (i *issuers) verify(ctx context.Context, issuer string, t *webToken, now func() time.Time) error {
+func (i *issuers) verify(ctx context.Context, from issuer, t *webToken, now func() time.Time) error {
 	at := now()
-	known := i.get(issuer)
+	known := i.get(from)
 	if known == nil || at.Sub(known.fetched) >= keysFresh || len(known.fitting(t)) == 0 {
 		var err error
-		if known, err = i.refresh(ctx, issuer, now); err != nil {
+		if known, err = i.refresh(ctx, from, now); err != nil {
 			return err
 		}
 	}
 	if known.fetched.IsZero() || at.Sub(known.fetched) >= keysStale {
-		return &WebError{
-			Code: WebUnreachable, cause: known.failure,
-			Message: fmt.Sprintf("The keys of %s cannot be had: %s. The server has to reach that address; the issuer is asked again after %s",
-				issuer, fault.Message(known.failure), known.asked.Add(keysAgain).UTC().Format(time.RFC3339)),
-		}
+		return from.unreachable(known)
 	}
 	fitting := known.fitting(t)
 	if len(fitting) == 0 {
 		return badToken("Couldn't retrieve verification key from your identity provider: %s has no key %s for this token; "+
-			"when it is new, try again in %d seconds", issuer, clip(t.keyID()), int(keysAgain/time.Second))
+			"when it is new, try again in %d seconds", from.address, clip(t.keyID()), int(keysAgain/time.Second))
 	}
 	for _, key := range fitting {
 		if _, err := t.signed.Verify(key.Key); err == nil {
 			return nil
 		}
 	}
-	return badToken("The signature of the ID Token is not that of %s", issuer)
+	return badToken("The signature of the ID Token is not that of %s", from.address)
 }
 
-func (i *issuers) get(issuer string) *issuerKeys {
+// unreachable is the error of a question that has failed.
+func (i issuer) unreachable(known *issuerKeys) error {
+	why := fault.Message(known.failure) + ". The server has to reach that address"
+	if i.guarded {
+		why = "it cannot be reached. For this account the server asks public addresses only, and those that the setting allow-outbound has"
+	}
+	return &WebError{
+		Code: WebUnreachable, cause: known.failure,
+		Message: fmt.Sprintf("The keys of %s cannot be had: %s; the issuer is asked again after %s",
+			i.address, why, known.asked.Add(keysAgain).UTC().Format(time.RFC3339)),
+	}
+}
+
+func (i *issuers) get(from issuer) *issuerKeys {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	return i.known[issuer]
+	return i.known[from]
 }
 
 // refresh asks an issuer for its keys, unless it was asked just before. Callers
 // that come at once share the question.
-func (i *issuers) refresh(ctx context.Context, issuer string, now func() time.Time) (*issuerKeys, error) {
+func (i *issuers) refresh(ctx context.Context, from issuer, now func() time.Time) (*issuerKeys, error) {
 	recent := func() (*issuerKeys, bool) {
-		known := i.get(issuer)
+		known := i.get(from)
 		return known, known != nil && now().Sub(known.asked) < keysAgain
 	}
 	if known, ok := recent(); ok {
 		return known, nil
 	}
-	return i.flights.Do(ctx, issuer, func(ctx context.Context) (*issuerKeys, error) {
+	return i.flights.Do(ctx, from, func(ctx context.Context) (*issuerKeys, error) {
 		before, ok := recent()
 		if ok {
 			return before, nil
 		}
 		next := &issuerKeys{asked: now()}
-		keys, err := i.fetch(ctx, issuer)
+		keys, err := i.fetch(ctx, from)
 		switch {
 		case err == nil:
 			next.keys, next.fetched = keys, next.asked
@@ -126,20 +145,23 @@ func (i *issuers) refresh(ctx context.Context, issuer string, now func() time.Ti
 		if len(i.known) >= maxIssuers {
 			clear(i.known)
 		}
-		i.known[issuer] = next
+		i.known[from] = next
 		return next, nil
 	})
 }
 
 // fetch reads the discovery document and the keys it names. The host of the
-// issuer is trusted, for an administrator has registered it; others have to be
-// public ones.
-func (i *issuers) fetch(ctx context.Context, issuer string) ([]jose.JSONWebKey, error) {
-	base, err := url.Parse(issuer)
+// issuer is trusted unless it is guarded; others have to be public ones.
+func (i *issuers) fetch(ctx context.Context, from issuer) ([]jose.JSONWebKey, error) {
+	base, err := url.Parse(from.address)
 	if err != nil {
 		return nil, fault.New(fault.Upstream, "its address cannot be read")
 	}
-	remote, err := i.outbound.Remote(base, outbound.RemoteOptions{Name: base.Host})
+	options := outbound.RemoteOptions{Name: base.Host}
+	if from.guarded {
+		options = outbound.RemoteOptions{Name: "issuer", Untrusted: true} // anybody could fill the metrics with names
+	}
+	remote, err := i.outbound.Remote(base, options)
 	if err != nil {
 		return nil, fault.New(fault.Upstream, "its address is %w", err)
 	}
@@ -150,7 +172,7 @@ func (i *issuers) fetch(ctx context.Context, issuer string) ([]jose.JSONWebKey, 
 	if err := document(ctx, remote, discoveryPath, &discovery); err != nil {
 		return nil, err
 	}
-	if discovery.Issuer != issuer {
+	if discovery.Issuer != from.address {
 		return nil, fault.New(fault.Upstream, "%s says that the issuer is %s; register that one", discoveryPath, clip(discovery.Issuer))
 	}
 	at, err := url.Parse(discovery.Keys)

@@ -98,7 +98,8 @@ func (s *Service) WebIdentity(ctx context.Context, account, token string, f Fact
 	if err != nil {
 		return WebIdentity{}, Caller{}, err
 	}
-	if err := s.issuers.verify(ctx, provider.Issuer, parsed, s.now); err != nil {
+	from := issuer{address: provider.Issuer, guarded: provider.Account != s.account}
+	if err := s.issuers.verify(ctx, from, parsed, s.now); err != nil {
 		return WebIdentity{}, Caller{}, err
 	}
 	w := WebIdentity{Provider: provider, Subject: parsed.subject, Audience: audience}

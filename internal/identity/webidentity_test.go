@@ -20,6 +20,7 @@ import (
 	"packhouse/internal/fault"
 	"packhouse/internal/identity"
 	"packhouse/internal/identity/oidctest"
+	"packhouse/internal/outbound"
 	"packhouse/internal/policy"
 )
 
@@ -28,8 +29,13 @@ const subject = "repo:corp/app:ref:refs/heads/main"
 // trust registers an issuer for the audience "packhouse".
 func (h *house) trust(t testing.TB, i *oidctest.Issuer) catalog.OIDCProvider {
 	t.Helper()
+	return h.trustIn(t, account, i)
+}
+
+func (h *house) trustIn(t testing.TB, account string, i *oidctest.Issuer) catalog.OIDCProvider {
+	t.Helper()
 	p := catalog.OIDCProvider{
-		Account: account, ARN: "arn:aws:iam::" + account + ":oidc-provider/" + identity.ProviderName(i.URL), ID: "OIDC" + i.URL,
+		Account: account, ARN: "arn:aws:iam::" + account + ":oidc-provider/" + identity.ProviderName(i.URL), ID: "OIDC" + account + i.URL,
 		Issuer: i.URL, ClientIDs: []string{"packhouse", "other"},
 	}
 	h.update(t, func(tx *catalog.Tx) error { return tx.InsertOIDCProvider(p) })
@@ -274,6 +280,53 @@ func TestWebIdentity_IssuerThatFails(t *testing.T) {
 	h.clock.advance(2 * time.Hour)
 	_, _, err := h.web(t, token())
 	wantWeb(t, err, identity.WebUnreachable, "answered 403")
+}
+
+// tenant is an account that is not the operator's.
+const tenant = "222222222222"
+
+func TestWebIdentity_IssuerOfAnotherAccountOnALocalAddressIsNotAsked(t *testing.T) {
+	h, i := newHouse(t), oidctest.New(t, "")
+	h.trust(t, i)
+	h.trustIn(t, tenant, i)
+	token := i.Token(t, "packhouse", subject, h.clock.now(), nil)
+	refused := func() {
+		t.Helper()
+		_, _, err := h.WebIdentity(t.Context(), tenant, token, identity.Facts{})
+		wantWeb(t, err, identity.WebUnreachable, "allow-outbound")
+		if text := fault.Message(err); strings.Contains(text, "not public") || !strings.Contains(text, "cannot be reached") {
+			t.Errorf("it tells what is there: %s", text)
+		}
+	}
+	refused()
+	if n := i.Asked(oidctest.Discovery); n != 0 {
+		t.Errorf("it was asked %d times", n)
+	}
+	if _, _, err := h.web(t, token); err != nil {
+		t.Errorf("the operator's account: %v", err)
+	}
+	h.clock.advance(31 * time.Second)
+	refused() // the keys that the other account has are not for this one
+}
+
+func TestWebIdentity_IssuerOfAnotherAccountThatIsAllowed(t *testing.T) {
+	client, err := outbound.New(outbound.Options{Allow: []string{"127.0.0.0/8"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(client.Close)
+	h, good, bad := newHouse(t, identity.Options{Outbound: client}), oidctest.New(t, ""), oidctest.New(t, "")
+	h.trustIn(t, tenant, good)
+	h.trustIn(t, tenant, bad)
+	if _, _, err := h.WebIdentity(t.Context(), tenant, good.Token(t, "packhouse", subject, h.clock.now(), nil), identity.Facts{}); err != nil {
+		t.Error(err)
+	}
+	bad.Override(oidctest.Discovery, http.NotFound)
+	_, _, err = h.WebIdentity(t.Context(), tenant, bad.Token(t, "packhouse", subject, h.clock.now(), nil), identity.Facts{})
+	wantWeb(t, err, identity.WebUnreachable, "cannot be reached")
+	if text := fault.Message(err); strings.Contains(text, "404") {
+		t.Errorf("it tells what was answered: %s", text)
+	}
 }
 
 func TestWebIdentity_KeysOfTheDayAreAskedForEveryHour(t *testing.T) {
