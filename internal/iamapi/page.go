@@ -20,10 +20,12 @@ type turn struct {
 	filter []string
 }
 
+func (t turn) list() page.Listing[string] { return page.For[string](t.name, t.filter...) }
+
 // rows gives the part of a list: load gives up to limit rows after a key, in
 // the order of key. next is the marker of the next part, empty at the end.
 func rows[T any](t turn, load func(after string, limit int) ([]T, error), key func(T) string) (part []T, next string, err error) {
-	list := page.For[string](t.name, t.filter...)
+	list := t.list()
 	after := ""
 	if t.marker != nil {
 		if after, _, err = list.Key(*t.marker); err != nil {

@@ -3,6 +3,7 @@ package iamapi
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -217,6 +218,16 @@ func simulatedCaller(text string) (policy.Principal, error) {
 	return policy.Principal{Type: policy.User, ARN: text, Account: name.Account, UserName: name.Name()}, nil
 }
 
+// What one request may ask for. A page ends after maxParts of statements that
+// decided, missing keys and policy gone through, whatever MaxItems is, as IAM's
+// may; of one decision all is given.
+const (
+	maxStatements    = 1000 // of the given policies
+	maxParts         = 20_000
+	bytesOfPart      = 512 // of given documents, to be gone through for each decision
+	statementsOfPart = 16  // of all policies, likewise
+)
+
 // question is a simulation in the making: the members that both operations
 // share, and what is found out about the principal.
 type question struct {
@@ -249,6 +260,9 @@ func (q *question) answer(source string) (*SimulationOutput, error) {
 			Source: access.Source{Type: access.SourceResource, Name: "ResourcePolicy"}, Document: d.Named("ResourcePolicy"),
 		}}
 	}
+	if n := statements(extra, boundary, q.ask.Resource); n > maxStatements {
+		return nil, badInput("The given policies have %d statements, more than %d.", n, maxStatements)
+	}
 	keys, err := contextOf(in.ContextEntries)
 	if err != nil {
 		return nil, err
@@ -262,7 +276,7 @@ func (q *question) answer(source string) (*SimulationOutput, error) {
 		from := 0
 		if after != "" {
 			n, err := strconv.Atoi(after)
-			if err != nil || n < 0 {
+			if err != nil || n < 0 || n >= all {
 				return nil, fault.Field("marker", "Invalid Marker.")
 			}
 			from = n + 1
@@ -273,19 +287,42 @@ func (q *question) answer(source string) (*SimulationOutput, error) {
 		}
 		return part, nil
 	}
-	part, next, err := rows(turn{in.Marker, in.MaxItems, "simulation", []string{source, strconv.Itoa(all)}}, load, strconv.Itoa)
+	wanted := turn{in.Marker, in.MaxItems, "simulation", []string{source, strconv.Itoa(all)}}
+	part, next, err := rows(wanted, load, strconv.Itoa)
 	if err != nil {
 		return nil, err
 	}
 	out := &SimulationOutput{EvaluationResults: []EvaluationResult{}, IsTruncated: next != "", Marker: next}
-	for _, i := range part {
+	size, reading := 0, q.reading()
+	for at, i := range part {
+		if size >= maxParts {
+			out.IsTruncated, out.Marker = true, wanted.list().Token(strconv.Itoa(part[at-1]))
+			break
+		}
 		r, err := q.decide(in.ActionNames[i/len(resources)], resources[i%len(resources)], keys)
 		if err != nil {
 			return nil, err
 		}
 		out.EvaluationResults = append(out.EvaluationResults, r)
+		size += reading + len(r.MatchedStatements) + len(r.MissingContextValues)
 	}
 	return out, nil
+}
+
+// reading is how many parts it takes to go through the policies once.
+func (q *question) reading() int {
+	size := len(q.in.ResourcePolicy)
+	for _, text := range slices.Concat(q.in.PolicyInputList, q.in.PermissionsBoundaryPolicyInputList) {
+		size += len(text)
+	}
+	return 1 + size/bytesOfPart + statements(q.ask.Identity, q.ask.Boundary, q.ask.Resource)/statementsOfPart
+}
+
+func statements(lists ...[]access.Policy) (n int) {
+	for _, p := range slices.Concat(lists...) {
+		n += p.Document.Len()
+	}
+	return n
 }
 
 func (q *question) decide(action, resource string, keys map[string][]string) (EvaluationResult, error) {

@@ -1,13 +1,25 @@
 package iamapi_test
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/xml"
+	"math"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+
+	"packhouse/internal/page"
 )
 
 const webRepository = "arn:aws:codeartifact:us-east-1:" + account + ":repository/corp/web"
@@ -163,9 +175,76 @@ func TestSimulateCustomPolicy_Pages(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	in.Marker = aws.String("nonsense")
-	_, err := h.SimulateCustomPolicy(t.Context(), in)
-	wantError(t, err, "ValidationError", 400)
+	list := page.For[string]("simulation", "", "6")
+	for _, bad := range []string{"nonsense", list.Token("-1"), list.Token("6"), list.Token(strconv.Itoa(math.MaxInt))} {
+		in.Marker = &bad
+		_, err := h.SimulateCustomPolicy(t.Context(), in)
+		wantError(t, err, "ValidationError", 400)
+	}
+}
+
+// simulation is an answer of many megabytes, of which little is looked at.
+type simulation struct {
+	Actions []string `xml:"SimulateCustomPolicyResult>EvaluationResults>member>EvalActionName"`
+	More    bool     `xml:"SimulateCustomPolicyResult>IsTruncated"`
+	Marker  string   `xml:"SimulateCustomPolicyResult>Marker"`
+}
+
+// simulate asks without the SDK, which may drop the connection under an answer
+// of more than 4 KB.
+func (h *house) simulate(t *testing.T, form url.Values) (out simulation) {
+	t.Helper()
+	body := form.Encode()
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, h.url+"/", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	sum := sha256.Sum256([]byte(body))
+	who := aws.Credentials{AccessKeyID: h.admin.ID, SecretAccessKey: string(h.admin.Secret)}
+	if err := v4.NewSigner().SignHTTP(t.Context(), who, r, hex.EncodeToString(sum[:]), "iam", "us-east-1", time.Now()); err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if err := xml.NewDecoder(res.Body).Decode(&out); err != nil || res.StatusCode != http.StatusOK {
+		t.Fatal(res.Status, err)
+	}
+	return out
+}
+
+// TestSimulateCustomPolicy_CutsLargeAnswers has a thousand statements decide
+// about each of forty actions.
+func TestSimulateCustomPolicy_CutsLargeAnswers(t *testing.T) {
+	h := newHouse(t)
+	document := func(statements int) string {
+		const one = `{"Effect":"Allow","Action":"*","Resource":"*"}`
+		return `{"Statement":[` + strings.Repeat(one+",", statements-1) + one + `]}`
+	}
+	form := url.Values{"Version": {"2010-05-08"}, "Action": {"SimulateCustomPolicy"}, "PolicyInputList.member.1": {document(1000)}}
+	var got, want []string
+	for i := range 40 {
+		action := "a:X" + strconv.Itoa(i)
+		want = append(want, action)
+		form.Set("ActionNames.member."+strconv.Itoa(i+1), action)
+	}
+	for more := true; more; {
+		out := h.simulate(t, form)
+		if n := len(out.Actions); n == 0 || n > 20 {
+			t.Fatalf("a page of %d results", n)
+		}
+		got = append(got, out.Actions...)
+		form.Set("Marker", out.Marker)
+		more = out.More
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+	_, err := h.SimulateCustomPolicy(t.Context(), &iam.SimulateCustomPolicyInput{ActionNames: []string{"a:X"}, PolicyInputList: []string{document(600), document(401)}})
+	wantError(t, err, "InvalidInput", 400)
 }
 
 func TestGetContextKeys(t *testing.T) {
