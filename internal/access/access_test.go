@@ -714,3 +714,26 @@ func TestCheck_BoundaryThatCannotBeReadRefuses(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestCheck_TagsOfAnIssuer(t *testing.T) {
+	h := newHouse(t)
+	h.attach(t, ours, "eve", allow("iam:*", "*"), deny("iam:*", "*", `,"Condition":{"StringEquals":{"aws:ResourceTag/Team":"web"}}`))
+	const name = "arn:aws:iam::" + ours + ":oidc-provider/issuer.test/realms/ci"
+	h.update(t, func(tx *catalog.Tx) error {
+		return tx.InsertOIDCProvider(catalog.OIDCProvider{Account: ours, ARN: name, ID: "OIDC1", Issuer: "https://issuer.test/realms/ci"})
+	})
+	check := func() error {
+		need, err := h.Need(t.Context(), "iam:DeleteOpenIDConnectProvider", name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return h.Check(t.Context(), calling(user(ours, "eve")), need)
+	}
+	if err := check(); err != nil {
+		t.Errorf("without the tag: %v", err)
+	}
+	h.update(t, func(tx *catalog.Tx) error { return tx.PutTags("OIDC1", []catalog.Tag{{Key: "Team", Value: "web"}}) })
+	if err := check(); !fault.Is(err, fault.Denied) {
+		t.Errorf("with the tag: %v", err)
+	}
+}

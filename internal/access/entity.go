@@ -10,7 +10,7 @@ import (
 	"packhouse/internal/fault"
 )
 
-// entity is a user, group, role or policy of IAM as a resource.
+// entity is a user, group, role, policy or issuer of IAM as a resource.
 type entity struct {
 	arn      string // with its path; empty: there is none
 	id       string // its tags are kept under it
@@ -28,11 +28,11 @@ func (c *Checker) iamNeed(ctx context.Context, action string, name arn.ARN) (Nee
 		need.Owner = ""
 	}
 	switch action {
-	case "iam:CreateUser", "iam:CreateGroup", "iam:CreateRole", "iam:CreatePolicy":
+	case "iam:CreateUser", "iam:CreateGroup", "iam:CreateRole", "iam:CreatePolicy", "iam:CreateOpenIDConnectProvider":
 		return need, nil // of a name that may be taken already
 	}
 	kind, rest, _ := strings.Cut(name.Resource, "/")
-	if rest == "" || kind != "policy" && strings.Contains(rest, "/") {
+	if rest == "" || kind != "policy" && kind != "oidc-provider" && strings.Contains(rest, "/") {
 		return need, nil
 	}
 	e, err := c.entities.Get(ctx, c.db, need.Resource, func(tx *catalog.Tx) (entity, error) { return findEntity(tx, name, kind, rest) })
@@ -67,9 +67,48 @@ func findEntity(tx *catalog.Tx, name arn.ARN, kind, rest string) (e entity, err 
 		var p catalog.ManagedPolicy
 		p, err = tx.ManagedPolicy(name.String())
 		e = entity{p.ARN, p.ID, ""}
+	case "oidc-provider":
+		var p catalog.OIDCProvider
+		p, err = tx.OIDCProvider(name.String())
+		e = entity{p.ARN, p.ID, ""}
 	}
 	if fault.Is(err, fault.NotFound) {
 		return entity{}, nil
 	}
 	return e, err
+}
+
+// assuming tells whether an action is one that the trust policy of a role
+// decides about, and spells it.
+func assuming(action string) (name string, ok bool) {
+	for _, known := range [...]string{"sts:AssumeRole", "sts:TagSession"} {
+		if strings.EqualFold(known, action) {
+			return known, true
+		}
+	}
+	return "", false
+}
+
+// assumption is the permission to have a session of a role that exists, with
+// its trust policy. Errors are fault.Invalid for what names no role, and
+// fault.NotFound.
+func (c *Checker) assumption(ctx context.Context, action, resource string) (need Need, err error) {
+	name, err := arn.Parse(resource)
+	if err != nil || name.Service != "iam" || name.Kind() != "role" {
+		return Need{}, fault.Field("resource", "%s takes the ARN of a role", action)
+	}
+	err = c.db.View(ctx, func(tx *catalog.Tx) error {
+		r, err := tx.Role(name.Account, name.Name())
+		full := arn.Role(r.Account, r.Path, r.Name)
+		if err := called(name, full, err); err != nil {
+			return err
+		}
+		trust, err := parse(r.Trust, Source{Type: SourceResource, Name: "the trust policy"})
+		if err != nil {
+			return fmt.Errorf("trust policy of %s: %w", r.ID, err)
+		}
+		need = AssumeRole(action, r.Account, full.String(), r.ID, trust, nil)
+		return nil
+	})
+	return need, err
 }

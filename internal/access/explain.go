@@ -66,6 +66,7 @@ type Explanation struct {
 type Applied struct {
 	Kind       policy.Kind
 	Source     Source
+	Document   *policy.Document
 	Statements []policy.StatementTrace
 }
 
@@ -144,7 +145,7 @@ func trace(r policy.Request, all [policy.Resource + 1][]Policy) Explanation {
 	}
 	for kind, list := range all {
 		for i, given := range list {
-			a := Applied{Kind: policy.Kind(kind), Source: given.Source}
+			a := Applied{Kind: policy.Kind(kind), Source: given.Source, Document: given.Document}
 			for _, s := range traced.Statements {
 				if s.Kind == a.Kind && s.Policy == i {
 					a.Statements = append(a.Statements, s)

@@ -17,9 +17,14 @@ import (
 // by its ARN, or "*". It looks up who administers a repository; of one that
 // does not exist, the domain's owner is taken to, so that callers who may know
 // hear that it is missing and others that they may not. CreateRepository may be
-// asked for on the repository to be. Errors are fault.Invalid for an ARN that
-// names nothing of CodeArtifact, IAM, STS or EventBridge.
+// asked for on the repository to be. To assume a role comes with its trust
+// policy, and takes one that exists: else fault.NotFound. Errors are
+// fault.Invalid for an ARN that names nothing of CodeArtifact, IAM, STS or
+// EventBridge.
 func (c *Checker) Need(ctx context.Context, action, resource string) (Need, error) {
+	if name, ok := assuming(action); ok {
+		return c.assumption(ctx, name, resource)
+	}
 	if resource == "*" {
 		return Everything(action), nil
 	}

@@ -24,6 +24,9 @@ import (
 // withoutOperation are the actions that are no operation (section 4.1).
 var withoutOperation = [...]string{"ReadFromRepository", "PutPackageMetadata", "AssociateWithDownstreamRepository"}
 
+// ofOrganization are the operations whose permissions are of another service.
+var ofOrganization = [...]string{"CreateAccount", "ListAccounts"}
+
 func onExplained(_ *API, c *restjson.Call, action string, in any) []restjson.Need {
 	input := in.(*api.ExplainAccessInput)
 	needs := []restjson.Need{{Action: action, Resource: input.Resource}}
@@ -78,12 +81,22 @@ func (a *API) explainAccess(ctx context.Context, c *restjson.Call, in *api.Expla
 	if err != nil {
 		return nil, err
 	}
-	return explanation(e, callerOf(c).Account(), in), nil
+	hidden, err := a.conceal(ctx, callerOf(c), need, &e, in.Resource)
+	if err != nil {
+		return nil, err
+	}
+	return explanation(e, hidden, in), nil
 }
 
+// webSession is decided by a token of an issuer, which nobody has given here.
+const webSession = "sts:AssumeRoleWithWebIdentity"
+
 // knownAction spells an action as rules and messages do. Of CodeArtifact only
-// those of the table are known.
+// those of the table are known that take a permission of that name.
 func (a *API) knownAction(text string) (string, error) {
+	if strings.EqualFold(text, webSession) {
+		return "", fault.Field("action", "%s is decided by a token of an issuer: try it with one", webSession)
+	}
 	service, name, _ := strings.Cut(text, ":")
 	if !strings.EqualFold(service, Service) {
 		return text, nil
@@ -91,6 +104,11 @@ func (a *API) knownAction(text string) (string, error) {
 	names := withoutOperation[:]
 	for _, row := range a.Rows() {
 		names = append(names, row.Name())
+	}
+	for _, managing := range ofOrganization {
+		if strings.EqualFold(managing, name) {
+			return "", fault.Field("action", "there is no action %s: the permission is organizations:%s", text, managing)
+		}
 	}
 	for _, known := range names {
 		if strings.EqualFold(known, name) {
@@ -139,8 +157,9 @@ func (a *API) supposed(ctx context.Context, c *restjson.Call, in *api.ExplainAcc
 	return s, nil
 }
 
-// explanation is for people of account.
-func explanation(e access.Explanation, account string, in *api.ExplainAccessInput) *api.ExplainAccessOutput {
+// explanation is in the words of the API; hidden are the ARNs of resources
+// whose policies had a say and were taken out of e.
+func explanation(e access.Explanation, hidden []string, in *api.ExplainAccessInput) *api.ExplainAccessOutput {
 	r := &e.Request
 	out := &api.ExplainAccessOutput{
 		Decision: e.Decision.Reason.String(), Message: e.Message, Action: r.Action, Resource: r.Resource, ResourceOwner: r.ResourceAccount,
@@ -150,11 +169,10 @@ func explanation(e access.Explanation, account string, in *api.ExplainAccessInpu
 		Policies: []api.ExplainedPolicy{}, Context: []api.ExplainedContextKey{}, MissingContext: append([]string{}, e.Missing...), Notes: []string{},
 	}
 	for _, p := range e.Policies {
-		if foreign(p.Source, account, in.Resource) {
-			out.Notes = append(out.Notes, "the policy on "+p.Source.ARN+" has a say too; it is its owner's, and not shown")
-			continue
-		}
 		out.Policies = append(out.Policies, explainedPolicy(p))
+	}
+	for _, name := range hidden {
+		out.Notes = append(out.Notes, "the policy on "+name+" has a say too; it is its owner's, and not shown")
 	}
 	if s := e.Decision.Statement; s != nil {
 		out.DecidedBy = &api.DecidingStatement{Policy: s.Document, Kind: e.Decision.Kind.String(), Sid: s.Sid, Index: s.Index, Line: s.Start.Line}
@@ -166,14 +184,77 @@ func explanation(e access.Explanation, account string, in *api.ExplainAccessInpu
 	return out
 }
 
-// foreign tells whether a policy is on the domain of another account, which has
-// a say about tags of repositories in it and was not asked for permission.
-func foreign(s access.Source, account, resource string) bool {
-	if s.Type != access.SourceResource || s.ARN == resource {
-		return false
+// conceal takes policies that the caller may not read out of an explanation,
+// with all that tells of them but the decision, and gives whose they are.
+func (a *API) conceal(ctx context.Context, caller identity.Caller, need access.Need, e *access.Explanation, asked string) (hidden []string, err error) {
+	var shown []access.Applied
+	for _, p := range e.Policies {
+		may, err := a.mayShow(ctx, caller, need, p.Source, asked)
+		if err != nil {
+			return nil, err
+		}
+		if may {
+			shown = append(shown, p)
+		} else {
+			hidden = append(hidden, p.Source.ARN)
+		}
+	}
+	if len(hidden) == 0 {
+		return nil, nil
+	}
+	e.Policies, e.Missing = shown, nil
+	keys, decided := map[string]bool{}, false
+	for _, p := range shown {
+		for _, key := range p.Document.ContextKeys() {
+			keys[strings.ToLower(key)] = true
+		}
+		for _, s := range p.Statements {
+			e.Missing = append(e.Missing, s.Missing...)
+			decided = decided || e.Decision.Statement != nil && s.Statement == *e.Decision.Statement
+		}
+	}
+	slices.Sort(e.Missing)
+	e.Missing = slices.Compact(e.Missing)
+	maps.DeleteFunc(e.Context, func(key string, _ []string) bool { return !keys[key] })
+	if decided {
+		return hidden, nil
+	}
+	e.Decision.Statement = nil
+	if e.Message != "" && e.OutOfScope == "" {
+		e.Message = policy.Refusal(&e.Request)
+	}
+	return hidden, nil
+}
+
+// mayShow tells whether the caller, who may have the resource asked about
+// explained, may read a policy: of other resources those of its own account,
+// and what it could get.
+func (a *API) mayShow(ctx context.Context, caller identity.Caller, need access.Need, s access.Source, asked string) (bool, error) {
+	if s.Type != access.SourceResource || s.ARN == asked {
+		return true, nil
 	}
 	name, err := arn.Parse(s.ARN)
-	return err != nil || name.Kind() == "domain" && name.Account != account
+	if err != nil {
+		return false, err
+	}
+	action := Service + ":GetDomainPermissionsPolicy"
+	own := name.Account == caller.Account()
+	if name.Kind() == "repository" {
+		action = Service + ":GetRepositoryPermissionsPolicy"
+		own = own || need.Owner == caller.Account() // its administrator's
+	}
+	if own {
+		return true, nil
+	}
+	get, err := a.opt.Checker.Resolve(ctx, restjson.Need{Action: action, Resource: s.ARN})
+	if err != nil {
+		return false, err
+	}
+	err = a.opt.Checker.Check(ctx, caller, get)
+	if fault.Is(err, fault.Denied) {
+		return false, nil
+	}
+	return err == nil, err
 }
 
 func explainedPolicy(p access.Applied) api.ExplainedPolicy {
@@ -205,6 +286,7 @@ func notes(e access.Explanation, in *api.ExplainAccessInput) (list []string) {
 	add(r.Principal.Type == policy.AssumedRole && len(in.SessionPolicies) == 0 && in.Principal != "",
 		"a session may have policies that limit it; give them as sessionPolicies")
 	add(r.Action == Service+":GetAuthorizationToken", "sts:GetServiceBearerToken on * is needed besides")
+	add(r.Action == "sts:AssumeRole", "session tags take sts:TagSession on the role besides")
 	add(r.Action == Service+":PublishPackageVersion", "the origin configuration of the package and its package group have a say besides")
 	add(r.Action == Service+":ReadFromRepository" && strings.Contains(r.Resource, ":package/"), "packages are read by permission on their repository; name that")
 	return list

@@ -200,6 +200,10 @@ func TestExplainAccess_TakesBothPermissions(t *testing.T) {
 		{"another path", h, ask("arn:aws:iam::"+account+":user/x/half", "codeartifact:DescribeDomain", repositoryARN("repo"), ""), 404},
 		{"a group", h, ask("arn:aws:iam::"+account+":group/devs", "codeartifact:DescribeDomain", repositoryARN("repo"), ""), 400},
 		{"an action that is none", h, ask("admin", "codeartifact:ReadRepository", repositoryARN("repo"), ""), 400},
+		{"an action with a permission of another service", h, ask("admin", "codeartifact:CreateAccount", "*", ""), 400},
+		{"an action that a token decides about", h, ask("admin", "sts:assumeRoleWithWebIdentity", "arn:aws:iam::"+account+":role/ci", ""), 400},
+		{"a role that is not there", h, ask("admin", "sts:AssumeRole", "arn:aws:iam::"+account+":role/ci", ""), 404},
+		{"a role that is none", h, ask("admin", "sts:AssumeRole", "*", ""), 400},
 		{"a resource that is none", h, ask("admin", "codeartifact:DescribeDomain", "arn:aws:s3:::x", ""), 400},
 		{"a session policy that is none", h, ask("admin", "codeartifact:DescribeDomain", repositoryARN("repo"), `,"sessionPolicies":["{}"]`), 400},
 		{"without a resource", h, ask("admin", "codeartifact:ListDomains", "*", ""), 200},
@@ -250,5 +254,80 @@ func TestExplainAccess_HidesThePolicyOfAnotherAccountsDomain(t *testing.T) {
 	text := fmt.Sprint(said(out), out.Notes)
 	if out.Decision != "allowed" || strings.Contains(text, "Principal") || !strings.Contains(text, "the policy on "+domainARN("corp")+" has a say too") {
 		t.Errorf("%s %s", out.Decision, text)
+	}
+}
+
+func TestExplainAccess_OfARoleByItsTrustPolicy(t *testing.T) {
+	h := lite(t)
+	iam := "arn:aws:iam::" + account + ":"
+	h.user("ann", statement("Allow", "codeartifact:*", "*"))
+	h.user("bob", statement("Allow", "sts:*", "*"))
+	h.update(func(tx *catalog.Tx) error {
+		trust := func(who, rest string) string {
+			return document(`{"Effect":"Allow","Principal":{"AWS":"` + who + `"},"Action":"sts:AssumeRole"` + rest + `}`)
+		}
+		if err := tx.InsertRole(catalog.Role{
+			Account: account, Name: "ci", Path: "/jobs/", ID: "AROACI",
+			Trust: trust(iam+"user/ann", `,"Condition":{"StringEquals":{"sts:ExternalId":"x"}}`),
+		}); err != nil {
+			return err
+		}
+		return tx.InsertRole(catalog.Role{Account: account, Name: "ours", Path: "/", ID: "AROAOURS", Trust: trust(iam+"root", "")})
+	})
+	for _, c := range []struct{ who, action, role, rest, want string }{
+		{"ann", "sts:AssumeRole", "jobs/ci", `,"context":{"sts:ExternalId":["x"]}`, "allowed by 0 of the trust policy"},
+		{"ann", "STS:assumerole", "ci", `,"context":{"sts:ExternalId":["x"]}`, "allowed by 0 of the trust policy"},
+		{"ann", "sts:AssumeRole", "jobs/ci", "", "implicitDeny"},
+		{"ann", "sts:TagSession", "jobs/ci", `,"context":{"sts:ExternalId":["x"]}`, "implicitDeny"},
+		{"bob", "sts:AssumeRole", "jobs/ci", `,"context":{"sts:ExternalId":["x"]}`, "implicitDeny"},
+		{"bob", "sts:AssumeRole", "ours", "", "allowed by 0 of inline policy inline of user bob"},
+		{"ann", "sts:AssumeRole", "ours", "", "implicitDeny"},
+	} {
+		out := h.explain(t, ask(c.who, c.action, iam+"role/"+c.role, c.rest))
+		if got := said(out)[0]; got != c.want || out.Policies[len(out.Policies)-1].Name != "trust policy" {
+			t.Errorf("%s %s %s%s: %s, want %s", c.who, c.action, c.role, c.rest, got, c.want)
+		}
+	}
+}
+
+// TestExplainAccess_TellsOthersNoMoreThanTheyMayRead asks as another account
+// about a package, which alone it may have explained.
+func TestExplainAccess_TellsOthersNoMoreThanTheyMayRead(t *testing.T) {
+	h := lite(t)
+	const theirs = "333344445555"
+	h.domain("corp")
+	h.repo("repo")
+	_, key := h.bootstrap(theirs)
+	stranger := h.as(key.ID, string(key.Secret))
+	thing := strings.Replace(repositoryARN("repo"), ":repository/", ":package/", 1) + "/npm//thing"
+	onPackage := `{"Sid":"Theirs","Effect":"Allow","Principal":{"AWS":"` + theirs + `"},"Action":"codeartifact:*","Resource":"` + thing + `"}`
+	secret := `{"Sid":"Secret","Effect":"Deny","Principal":"*","Action":"codeartifact:DescribePackage","Resource":"*","Condition":{"StringEquals":{"aws:UserAgent":"evil"},"StringLike":{"aws:Referer":"*"}}}`
+	always := `{"Sid":"Secret","Effect":"Deny","Principal":"*","Action":"codeartifact:DescribePackage","Resource":"*"}`
+	reading := grant("Allow", toARN(theirs), `"codeartifact:GetRepositoryPermissionsPolicy"`)
+	for _, c := range []struct {
+		name, decision string
+		shown          bool
+		statements     []string
+	}{
+		{"allowed", "allowed", false, []string{onPackage, secret}},
+		{"denied", "explicitDeny", false, []string{onPackage, always}},
+		{"one who may read the policy", "explicitDeny", true, []string{onPackage, always, reading}},
+	} {
+		h.protect("repository", repositoryARN("repo"), c.statements...)
+		out := stranger.explain(t, ask("admin", "codeartifact:DescribePackage", thing, ""))
+		text, err := json.Marshal(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		told := false
+		for _, word := range []string{"Secret", "Theirs", "seragent", "serAgent", "eferer", "with an explicit deny"} {
+			told = told || strings.Contains(string(text), word)
+		}
+		if out.Decision != c.decision || told != c.shown || strings.Contains(string(text), "not shown") == c.shown {
+			t.Errorf("%s: %s", c.name, text)
+		}
+		if !c.shown && c.decision != "allowed" && !strings.HasSuffix(out.Message, "on resource: "+thing) {
+			t.Errorf("%s: %s", c.name, out.Message)
+		}
 	}
 }
