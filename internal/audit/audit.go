@@ -267,9 +267,9 @@ func (t *Trail) flush(ctx context.Context) error {
 // write stores a block: raw, to be folded with others, or at once for good when
 // it is big, as it is when there is much to do.
 func (t *Trail) write(ctx context.Context, b *block) error {
-	row := b.row()
-	row.Node = t.node
-	if b.n >= bigBlock && row.LastAt.Sub(row.FirstAt) <= maxSpan {
+	parts := b.parts()
+	if row := parts[0]; len(parts) == 1 && b.n >= bigBlock && row.LastAt.Sub(row.FirstAt) <= maxSpan {
+		row.Node = t.node
 		keys := keysOf(b.whos.rows(), b.whats.rows())
 		if err := t.opt.Records.Update(ctx, func(tx *catalog.Tx) error { return tx.InsertAccessBlock(row, keys) }); err != nil {
 			return err
@@ -277,15 +277,24 @@ func (t *Trail) write(ctx context.Context, b *block) error {
 		t.written.Add(int64(row.Records))
 		return nil
 	}
-	if err := t.opt.Records.Update(ctx, func(tx *catalog.Tx) error { return tx.InsertRawAccess(row) }); err != nil {
+	err := t.opt.Records.Update(ctx, func(tx *catalog.Tx) error {
+		for _, row := range parts {
+			row.Node = t.node
+			if err := tx.InsertRawAccess(row); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
 		return err
 	}
-	t.written.Add(int64(row.Records))
+	t.written.Add(int64(b.n))
 	if t.unfolded == 0 {
 		t.began = time.Now()
 	}
-	t.unfolded += row.Records
-	t.raw++
+	t.unfolded += b.n
+	t.raw += len(parts)
 	return nil
 }
 

@@ -495,6 +495,33 @@ func TestFold_MakesNothingThatCannotBeRead(t *testing.T) {
 	}
 }
 
+func TestBlock_IsStoredInPartsWhenItIsTooBig(t *testing.T) {
+	b := newBlock()
+	e := download(1, user("ann"), "a", "1.0.0")
+	for b.size() < 3*maxTables {
+		e.Parameters = fmt.Sprintf("%0*d", maxJSON, b.n)
+		b.add(&e)
+	}
+	records := 0
+	for _, part := range b.parts() {
+		o, err := open(part.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		size := 0
+		for _, row := range o.whats {
+			size += len(row)
+		}
+		if size > maxTables+maxTables/8 {
+			t.Errorf("a part of %d bytes", size)
+		}
+		records += len(o.events)
+	}
+	if records != b.n {
+		t.Errorf("%d records, want %d", records, b.n)
+	}
+}
+
 func TestBlock_OneRecordIsOfBoundedSize(t *testing.T) {
 	e := download(1, user("ann"), "a", "1.0.0")
 	e.Parameters, e.Versions = "{}", slices.Repeat([]string{"1.0.0"}, 150_000)

@@ -377,6 +377,24 @@ func (b *block) rowOf(size int, packed []byte) catalog.AccessBlock {
 	return catalog.AccessBlock{FirstAt: time.UnixMicro(b.first).UTC(), LastAt: time.UnixMicro(b.last).UTC(), Records: b.n, Data: data}
 }
 
+// parts are the block as it is stored: in several when it is too big for one.
+func (b *block) parts() []catalog.AccessBlock {
+	if b.size() < 2*maxTables {
+		return []catalog.AccessBlock{b.row()}
+	}
+	o := &opened{whos: b.whos.rows(), whats: b.whats.rows(), outcomes: b.outcomes.rows()}
+	o.read(reader{data: b.records}, uint64(b.n), b.base, b.ids)
+	var m merger
+	m.take(o)
+	var parts []catalog.AccessBlock
+	for len(m.events) > 0 {
+		part, _ := m.block(m.events)
+		m.events = m.events[part.n:]
+		parts = append(parts, part.row())
+	}
+	return parts
+}
+
 // event is one record of an opened block: its time and its rows.
 type event struct {
 	at                 int64 // microseconds
@@ -418,19 +436,28 @@ func open(data []byte) (*opened, error) {
 	for _, t := range [...]*[][]byte{&o.whos, &o.whats, &o.outcomes} {
 		*t = r.rows()
 	}
+	if !o.read(r, n, base, ids) {
+		return nil, fmt.Errorf("%w: records", errBroken)
+	}
+	return o, nil
+}
+
+// read reads n records, the first at base but for its own time, and their ids;
+// it tells whether they made sense.
+func (o *opened) read(r reader, n uint64, base int64, ids []byte) bool {
 	o.events = make([]event, 0, min(n, uint64(len(r.data))/4))
 	at := base
 	for i := range n {
 		at += r.int()
 		who, what, outcome := r.uint(), r.uint(), r.uint()
 		if r.failed || who >= uint64(len(o.whos)) || what >= uint64(len(o.whats)) || outcome >= uint64(len(o.outcomes)) {
-			return nil, fmt.Errorf("%w: records", errBroken)
+			return false
 		}
 		e := event{at: at, who: int32(who), what: int32(what), outcome: int32(outcome)}
 		copy(e.id[:], ids[16*i:])
 		o.events = append(o.events, e)
 	}
-	return o, nil
+	return true
 }
 
 // reader reads numbers and strings; what is not there is empty. failed says
