@@ -126,9 +126,10 @@ func (a *App) describeEntry(ctx context.Context, e *audit.Entry, c *restjson.Cal
 		e.Version = text("PackageVersion")
 		if f := in.FieldByName("Versions"); f.IsValid() {
 			e.Versions, _ = f.Interface().([]string)
+			e.Versions = e.Versions[:min(len(e.Versions), audit.MaxVersions)] // not validated yet
 		}
 		if f := in.FieldByName("VersionRevisions"); f.IsValid() && len(e.Versions) == 0 {
-			for it := f.MapRange(); it.Next(); {
+			for it := f.MapRange(); it.Next() && len(e.Versions) < audit.MaxVersions; {
 				e.Versions = append(e.Versions, it.Key().String())
 			}
 		}
