@@ -72,6 +72,8 @@ type App struct {
 	requests   *ops.RequestLog
 	trail      *audit.Trail // nil without access records
 
+	administrators catalog.Memo[artifact.RepositoryID, string] // for the records
+
 	lock        *os.File
 	known       map[string]artifact.Connection
 	credentials string // path of the credentials file
@@ -182,7 +184,7 @@ func setMemory(cfg config.Config) {
 
 const (
 	workingMemory = 16 << 20
-	gcPercent     = 100 // publishing pays for more collections; the limit above keeps the peak low
+	gcPercent     = 50 // little garbage is made per request; at 100 some 20 MiB more stay with the process after a peak
 )
 
 // openData opens the folder, the database and the blobs, and makes the first

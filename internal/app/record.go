@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"reflect"
 	"strings"
+	"time"
 
 	"packhouse/internal/artifact"
 	"packhouse/internal/audit"
@@ -139,16 +140,20 @@ func (a *App) describeEntry(ctx context.Context, e *audit.Entry, c *restjson.Cal
 	}
 }
 
+// administratorPatience bounds the wait for a database that hangs.
+const administratorPatience = 5 * time.Second
+
 // administrator is the account of a repository; empty when it is not there.
 func (a *App) administrator(ctx context.Context, id artifact.RepositoryID) (account string) {
-	_ = a.db.View(context.WithoutCancel(ctx), func(tx *catalog.Tx) error { // a record without it is better than none
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), administratorPatience)
+	defer cancel()
+	account, _ = a.administrators.Get(ctx, a.db, id, func(tx *catalog.Tx) (string, error) { // a record without it is better than none
 		d, err := tx.Domain(id.Owner, id.Domain)
 		if err != nil {
-			return err
+			return "", err
 		}
 		r, err := tx.Repository(d.ID, id.Name)
-		account = r.Administrator
-		return err
+		return r.Administrator, err
 	})
 	return account
 }

@@ -167,6 +167,32 @@ func TestAccessRecords_TellWhoGotAVersion(t *testing.T) {
 	})
 }
 
+// TestAccessRecords_CountDownloadsThatAreBrokenOff: whoever has most of a file
+// has it.
+func TestAccessRecords_CountDownloadsThatAreBrokenOff(t *testing.T) {
+	s := newSite(t, nobody, nil)
+	if a := s.publish(t, "big", "1.0.0", noise(16<<20)); a.status != http.StatusCreated {
+		t.Fatalf("%d %s", a.status, a.body)
+	}
+	c := s.dial(t)
+	fmt.Fprintf(c, "GET %sapp/big/-/big-1.0.0.tgz HTTP/1.1\r\nHost: packages.test\r\nAuthorization: Bearer %s\r\n\r\n", root, s.token)
+	if _, err := io.ReadFull(c, make([]byte, 10_000)); err != nil {
+		t.Fatal(err)
+	}
+	c.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	defer cancel()
+	for {
+		got := lines(s.records(t, of("format", "npm", "package", "big"), `{"eventName":"ReadFromRepository"}`))
+		if len(got) == 1 && strings.HasPrefix(got[0], "admin ReadFromRepository 200") {
+			return
+		}
+		if ctx.Err() != nil {
+			t.Fatalf("got %v", got)
+		}
+	}
+}
+
 func TestAccessRecords_HaveTheShapeOfCloudTrail(t *testing.T) {
 	s := newSite(t, nobody, nil)
 	if a := s.publish(t, "hello", "1.0.0", []byte("x")); a.status != http.StatusCreated {

@@ -132,20 +132,13 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		h.nowhere(w, p)
 		return
 	}
-	req := format.Request{Request: r, Path: p.rest, Base: h.base(r, p, virtual)}
+	v := visit{place: p, request: format.Request{Request: r, Path: p.rest, Base: h.base(r, p, virtual)}}
 	x, _ := w.(exchange)
-	caller, witness, err := h.serve(w, &req, f, p)
+	var err error
 	if x != nil {
-		x.Describe(p.format, req.Operation, p.id.Name, caller.ARN())
-		e := x.Entry()
-		record(e, r.Method, p, caller)
-		if req.Repo != nil {
-			e.Administrator = req.Repo.Administrator()
-			did(e, req.Repo.Deed())
-		}
-		e.Witnessed = witness.Kept()
-		e.Failed(err)
+		defer func() { v.describe(x, r.Method, err) }() // also when the client breaks a download off, which is a panic
 	}
+	err = h.serve(w, &v, f)
 	if err == nil {
 		return
 	}
@@ -161,7 +154,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, fault.Message(err), http.StatusNotFound)
 		return
 	}
-	f.WriteError(w, &req, err)
+	f.WriteError(w, &v.request, err)
 }
 
 // misplaced is what the address of a format ends in that the repository is not
@@ -170,23 +163,45 @@ type misplaced struct{ error }
 
 func (m misplaced) Unwrap() error { return m.error }
 
-func (h *Handler) serve(w http.ResponseWriter, req *format.Request, f format.Format, p place) (identity.Caller, *audit.Witness, error) {
-	caller, err := h.opt.Authenticate(req.Request)
-	if err != nil {
-		return caller, nil, err
+// visit is one request and what becomes known of it.
+type visit struct {
+	place   place
+	request format.Request
+	caller  identity.Caller
+	witness *audit.Witness
+}
+
+// describe tells the outermost handler what the request was, for metrics, log
+// and access record.
+func (v *visit) describe(x exchange, method string, err error) {
+	x.Describe(v.place.format, v.request.Operation, v.place.id.Name, v.caller.ARN())
+	e := x.Entry()
+	record(e, method, v.place, v.caller)
+	if v.request.Repo != nil {
+		e.Administrator = v.request.Repo.Administrator()
+		did(e, v.request.Repo.Deed())
+	}
+	e.Witnessed = v.witness.Kept()
+	e.Failed(err)
+}
+
+func (h *Handler) serve(w http.ResponseWriter, v *visit, f format.Format) (err error) {
+	req := &v.request
+	if v.caller, err = h.opt.Authenticate(req.Request); err != nil {
+		return err
 	}
 	ctx := req.Context()
-	if req.Repo, err = h.opt.Registry.Open(ctx, caller, p.id); err != nil {
-		return caller, nil, err
+	if req.Repo, err = h.opt.Registry.Open(ctx, v.caller, v.place.id); err != nil {
+		return err
 	}
 	switch err := req.Repo.Holds(ctx, f.Name()); {
 	case fault.Is(err, fault.NotFound):
-		return caller, nil, misplaced{err}
+		return misplaced{err}
 	case err != nil:
-		return caller, nil, err
+		return err
 	}
-	witness := h.witness(w, req, caller, p)
-	return caller, witness, f.Serve(w, req)
+	v.witness = h.witness(w, req, v.caller, v.place)
+	return f.Serve(w, req)
 }
 
 // base is the repository's endpoint as the client of this request reaches it.

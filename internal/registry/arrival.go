@@ -50,8 +50,8 @@ type arrival struct {
 type arrivals struct {
 	mu     sync.Mutex
 	open   map[arrivalKey]*arrival
-	turn   uint64                // arrivals that have ended so far
-	last   map[arrivalKey]uint64 // of those that ended lately: the turn they did
+	turn   uint64                // arrivals that have brought something so far
+	last   map[arrivalKey]uint64 // of those that did lately: the turn they had
 	closed bool
 	wait   sync.WaitGroup
 }
@@ -68,11 +68,14 @@ func (as *arrivals) now() uint64 {
 	return as.turn
 }
 
-// end takes a finished arrival out.
-func (as *arrivals) end(k arrivalKey) {
+// end takes an arrival out; one that failed may be tried again at once.
+func (as *arrivals) end(k arrivalKey, err error) {
 	as.mu.Lock()
 	defer as.mu.Unlock()
 	delete(as.open, k)
+	if err != nil {
+		return
+	}
 	as.turn++
 	if as.last == nil || len(as.last) >= rememberedArrivals {
 		as.last = map[arrivalKey]uint64{}
@@ -110,7 +113,7 @@ func (as *arrivals) join(ctx context.Context, k arrivalKey, since uint64, root, 
 	as.wait.Go(func() {
 		defer func() {
 			a.cancel(nil)
-			as.end(k)
+			as.end(k, a.err)
 			close(a.ended)
 		}()
 		start(ctx, a)

@@ -160,6 +160,7 @@ func (s *Service) gather(ctx context.Context, q CopyRequest, numbers []string) (
 	g.SetLimit(copyFetches)
 	for _, h := range outside {
 		for _, asset := range h.listed.Assets {
+			h := h
 			h.remote = asset
 			g.Go(func() error {
 				// The repository with the connection is the one that keeps it.

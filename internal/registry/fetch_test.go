@@ -97,4 +97,13 @@ func TestArrivals_JoinAfterTheEnd(t *testing.T) {
 	if _, err := b.wait(t.Context()); err != nil || !joined || fetched != 2 {
 		t.Errorf("again: joined %v, %d fetched, %v", joined, fetched, err)
 	}
+	failing, before := arrivalKey{name: "b"}, as.now()
+	c, _ := as.join(t.Context(), failing, before, nil, nil, func(_ context.Context, a *arrival) { a.err = errChanged })
+	if _, err := c.wait(t.Context()); err == nil {
+		t.Error("the failure is not told")
+	}
+	if _, joined := as.join(t.Context(), failing, before, nil, nil, fetch); !joined {
+		t.Error("a failure counts as brought in")
+	}
+	as.wait.Wait()
 }
