@@ -7,10 +7,12 @@ import (
 	"strings"
 	"time"
 
+	"packhouse/internal/arn"
 	"packhouse/internal/artifact"
 	"packhouse/internal/audit"
 	"packhouse/internal/catalog"
 	"packhouse/internal/config"
+	"packhouse/internal/iamapi"
 	"packhouse/internal/identity"
 	"packhouse/internal/restjson"
 )
@@ -93,6 +95,7 @@ func (a *App) describeEntry(ctx context.Context, e *audit.Entry, c *restjson.Cal
 	}
 	e.Parameters = audit.Redact(c.Input)
 	if e.Source != audit.CodeArtifact {
+		e.Administrator = roleAccount(c.Input)
 		return
 	}
 	in := reflect.ValueOf(c.Input).Elem()
@@ -140,6 +143,22 @@ func (a *App) describeEntry(ctx context.Context, e *audit.Entry, c *restjson.Cal
 	}
 }
 
+// roleAccount is the account of a role that is to be assumed, which receives
+// the record whoever asks, refused or not; empty for other calls.
+func roleAccount(input any) string {
+	var role string
+	switch in := input.(type) {
+	case *iamapi.AssumeRoleInput:
+		role = in.RoleArn
+	case *iamapi.WebIdentityInput:
+		role = in.RoleArn
+	}
+	name, err := arn.Parse(role)
+	if err != nil || name.Service != "iam" || name.Kind() != "role" {
+		return ""
+	}
+	return name.Account
+}
 // administratorPatience bounds the wait for a database that hangs.
 const administratorPatience = 5 * time.Second
 

@@ -10,8 +10,8 @@
 //
 // What changes something is never lost: its record is committed with the
 // change (Witness) before anybody is answered. Records of reads wait in memory
-// for a second at most, and when the database is away so long that the memory
-// for them is full, they are dropped and counted: requests never wait.
+// for a second at most, and when the database is away, or fails, so long that
+// the memory for them is full, they are dropped and counted: requests never wait.
 //
 // The surprise: nothing in a record may be secret, and nobody looks at it again
 // before it is stored. What callers put into an Entry comes from Redact or is a
@@ -23,6 +23,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,7 +47,7 @@ type Options struct {
 
 const (
 	blockRecords = 32 << 10         // of a block being filled
-	maxWaiting   = 8                // full blocks that wait for the database; more are dropped
+	maxWaiting   = 8                // full blocks that wait for the database or are being written; more are dropped
 	bigBlock     = 16 << 10         // records of a block that is not worth folding
 	foldRecords  = 64 << 10         // of a folded block
 	foldEvery    = 10 * time.Minute // raw blocks get no older
@@ -64,9 +65,8 @@ type Trail struct {
 
 	mu      sync.Mutex
 	current *block
-	full    []*block // wait for the writer
+	full    []*block // wait for the writer, or are being written
 	spare   *block
-	settled []string // ids of requests whose pending rows may go when what is in memory is written
 
 	added, written, dropped atomic.Int64
 	bytes                   atomic.Int64 // as counted by the last Tidy
@@ -79,6 +79,7 @@ type Trail struct {
 	unfolded int       // records in them; the writer's
 	raw      int       // how many they are; the writer's
 	failing  bool      // the last write failed; the writer's
+	settled  []string  // ids of requests whose records are written: their pending rows may go; the writer's
 }
 
 // Open starts the writing goroutine; Close ends it. What a process before this
@@ -117,30 +118,26 @@ func (t *Trail) Close() error {
 }
 
 // Add takes the record of an answered request; one without an Event is none.
-// It does not keep e.
+// It does not keep e, nor text of it. When there is no room the record is
+// dropped and counted; a witnessed one is not lost, for its pending row stays.
 func (t *Trail) Add(e *Entry) {
 	if e.Event == "" {
 		return
 	}
 	wake := false
 	t.mu.Lock()
-	if t.current.n >= blockRecords {
+	if t.current.isFull() {
 		if len(t.full) >= maxWaiting {
 			t.mu.Unlock()
-			t.dropped.Add(1)
+			if !e.Witnessed {
+				t.dropped.Add(1)
+			}
 			return
 		}
-		t.full = append(t.full, t.current)
-		t.current, t.spare = t.spare, nil
-		if t.current == nil {
-			t.current = newBlock()
-		}
+		t.cut()
 		wake = true
 	}
 	t.current.add(e)
-	if e.Witnessed {
-		t.settled = append(t.settled, e.ID.String())
-	}
 	t.mu.Unlock()
 	t.added.Add(1)
 	if wake {
@@ -148,6 +145,15 @@ func (t *Trail) Add(e *Entry) {
 		case t.wake <- struct{}{}:
 		default:
 		}
+	}
+}
+
+// cut ends the block being filled. t.mu is held.
+func (t *Trail) cut() {
+	t.full = append(t.full, t.current)
+	t.current, t.spare = t.spare, nil
+	if t.current == nil {
+		t.current = newBlock()
 	}
 }
 
@@ -222,46 +228,51 @@ func (t *Trail) run(ctx context.Context) {
 	}
 }
 
-// flush writes the blocks in memory, the fullest database transaction first to
-// fail leaving the rest for the next time.
+// flush writes what is in memory. The block being filled is cut only when
+// nothing waits: while the database fails it fills up, and Add sees the limit.
 func (t *Trail) flush(ctx context.Context) error {
+	if err := t.writeFull(ctx); err != nil {
+		return err
+	}
 	t.mu.Lock()
 	if t.current.n > 0 {
-		t.full = append(t.full, t.current)
-		t.current, t.spare = t.spare, nil
-		if t.current == nil {
-			t.current = newBlock()
-		}
+		t.cut()
 	}
-	waiting, settled := t.full, t.settled
-	t.full, t.settled = nil, nil
 	t.mu.Unlock()
-	if len(waiting) == 0 && len(settled) == 0 {
+	if err := t.writeFull(ctx); err != nil {
+		return err
+	}
+	if len(t.settled) == 0 {
 		return nil
 	}
-	written := 0
-	var err error
-	for _, b := range waiting {
-		if err = t.write(ctx, b); err != nil {
-			break
-		}
-		written++
+	err := t.opt.DB.Update(ctx, func(tx *catalog.Tx) error { return tx.DeletePendingAccess(t.settled) })
+	if err == nil || len(t.settled) > blockRecords { // Tidy deletes the rows of what is in a block
+		t.settled = nil
 	}
-	left := waiting[written:]
-	if err == nil && len(settled) > 0 {
-		err = t.opt.DB.Update(ctx, func(tx *catalog.Tx) error { return tx.DeletePendingAccess(settled) })
-		if err == nil {
-			settled = nil
-		}
-	}
-	t.mu.Lock()
-	t.full = append(left, t.full...)
-	t.settled = append(settled, t.settled...)
-	if written > 0 && t.spare == nil {
-		t.spare = waiting[written-1].reset()
-	}
-	t.mu.Unlock()
 	return err
+}
+
+// writeFull writes the full blocks up to the first that cannot be written. It
+// and the rest wait on; one being written counts as waiting.
+func (t *Trail) writeFull(ctx context.Context) error {
+	t.mu.Lock()
+	waiting := slices.Clone(t.full)
+	t.mu.Unlock()
+	for _, b := range waiting {
+		if err := t.write(ctx, b); err != nil {
+			return err
+		}
+		for _, id := range b.settled {
+			t.settled = append(t.settled, id.String())
+		}
+		t.mu.Lock()
+		t.full = slices.Delete(t.full, 0, 1)
+		if t.spare == nil {
+			t.spare = b.reset()
+		}
+		t.mu.Unlock()
+	}
+	return nil
 }
 
 // write stores a block: raw, to be folded with others, or at once for good when

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"reflect"
 	"slices"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"packhouse/internal/catalog"
 	"packhouse/internal/fault"
 	"packhouse/internal/identity"
+	"packhouse/internal/policy"
 )
 
 func TestList_FindsByEveryFilterBeforeAndAfterFolding(t *testing.T) {
@@ -104,21 +106,28 @@ func TestList_RareRecordIsFoundBehindManyBlocks(t *testing.T) {
 
 func TestList_AccountReceivesItsCallersAndItsDomains(t *testing.T) {
 	eachEngine(t, func(t *testing.T, h *house) {
-		const other = "210987654321"
+		const other, third = "210987654321", "333333333333"
 		guest := user("guest")
 		guest.Principal.Account, guest.Principal.ARN = other, "arn:aws:iam::"+other+":user/guest"
 		visit := download(1, guest, "lodash", "1.0.0") // of the account's domain
 		call := Entry{Time: begin, Source: IAM, Event: "CreateUser", Subject: user("ann"), Status: 200, Method: "POST", Parameters: `{"userName":"new"}`}
 		lodger := download(2, user("bob"), "own", "1.0.0")
 		lodger.Administrator = other
-		h.addAll(visit, call, lodger)
+		token := Entry{Time: begin, Source: STS, Event: "AssumeRoleWithWebIdentity", ReadOnly: true, Status: 200, Method: "POST", Parameters: "{}"}
+		token.Subject = &identity.Subject{Principal: policy.Principal{Type: policy.Federated, ARN: "arn:aws:iam::" + third + ":oidc-provider/ci.test", UserID: "job"}}
+		refused := token
+		refused.ID, refused.Subject, refused.Administrator, refused.Status = ID{1}, nil, third, 400
+		across := call
+		across.ID, across.Source, across.Event, across.Administrator = ID{2}, STS, "AssumeRole", third
+		h.addAll(visit, call, lodger, token, refused, across)
 		for _, fold := range []bool{false, true} {
 			if fold {
 				h.foldAll(t)
 			}
 			for receiver, want := range map[string][]string{
-				account:        {"ReadFromRepository own@1.0.0 by bob", "ReadFromRepository lodash@1.0.0 by guest", "CreateUser @ by ann"},
+				account:        {"ReadFromRepository own@1.0.0 by bob", "ReadFromRepository lodash@1.0.0 by guest", "AssumeRole @ by ann", "CreateUser @ by ann"},
 				other:          {"ReadFromRepository own@1.0.0 by bob", "ReadFromRepository lodash@1.0.0 by guest"},
+				third:          {"AssumeRole @ by ann", "AssumeRoleWithWebIdentity @ by ", "AssumeRoleWithWebIdentity @ by "},
 				"000000000000": nil,
 			} {
 				if diff := cmp.Diff(want, h.list(t, Query{Account: receiver})); diff != "" {
@@ -350,7 +359,7 @@ func TestTrail_StuckDatabaseDropsAndCounts(t *testing.T) {
 			h.Add(&e)
 		}
 		s := h.Stats()
-		if s.Dropped == 0 || s.Added+s.Dropped != many {
+		if s.Dropped == 0 || s.Added+s.Dropped != many || s.Added > (maxWaiting+1)*blockRecords {
 			t.Errorf("%+v", s)
 		}
 		close(release)
@@ -368,6 +377,114 @@ func TestTrail_StuckDatabaseDropsAndCounts(t *testing.T) {
 			t.Errorf("%+v", s)
 		}
 	})
+}
+
+func TestTrail_FailingDatabaseDropsAndCounts(t *testing.T) {
+	eachEngine(t, func(t *testing.T, h *house) {
+		close(h.stop) // its attempts are made here
+		<-h.finished
+		broken, err := catalog.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "broken.db"), catalog.Options{Logger: h.log, Records: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := broken.Close(); err != nil {
+			t.Fatal(err)
+		}
+		good := h.opt.Records
+		h.opt.Records = broken
+		pending := func() (ids []string) {
+			if err := h.options.DB.View(t.Context(), func(tx *catalog.Tx) error {
+				rows, err := tx.PendingAccess(time.Now().Add(time.Hour), 0)
+				for _, p := range rows {
+					ids = append(ids, p.ID)
+				}
+				return err
+			}); err != nil {
+				t.Fatal(err)
+			}
+			return ids
+		}
+		publish := func(n int) Entry {
+			e := download(n, user("ann"), "own", "1.0.0")
+			w := h.Witness(func() Entry { return e })
+			if err := h.options.DB.Update(w.Context(t.Context()), func(tx *catalog.Tx) error { return tx.SetMeta("a", "b") }); err != nil {
+				t.Fatal(err)
+			}
+			e.Witnessed = w.Kept()
+			return e
+		}
+		h.addAll(publish(1))
+		e := download(2, user("ann"), "a", "1.0.0")
+		const many = (maxWaiting + 3) * blockRecords
+		for i := range many {
+			h.Add(&e)
+			if i%(blockRecords/16) == 0 {
+				if h.flush(t.Context()) == nil {
+					t.Fatal("the database does not fail")
+				}
+			}
+		}
+		late := publish(3)
+		h.addAll(late) // there is no room
+		s := h.Stats()
+		if s.Dropped == 0 || s.Added+s.Dropped != many+1 || s.Waiting != s.Added || s.Added > (maxWaiting+2)*blockRecords {
+			t.Errorf("%+v", s)
+		}
+		h.opt.Records = good
+		if err := h.flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if s := h.Stats(); s.Written != s.Added || s.Waiting != 0 {
+			t.Errorf("%+v", s)
+		}
+		if diff := cmp.Diff([]string{late.ID.String()}, pending()); diff != "" { // the others are in a block
+			t.Error(diff)
+		}
+		h.stop, h.finished = make(chan struct{}), make(chan struct{})
+		go h.run(t.Context())
+	})
+}
+
+func TestAdd_KeepsNoMoreThanIsStored(t *testing.T) {
+	trail := &Trail{opt: Options{}, current: newBlock(), wake: make(chan struct{}, 1)}
+	const limit = 64 // full blocks would be many times that without a bound
+	e := download(1, nil, "a", "1.0.0")
+	e.Path, e.Agent, e.Version = strings.Repeat("p", limit<<10), strings.Repeat("a", limit<<10), strings.Repeat("v", limit<<10)
+	for i := range 3 { // as stored they are the same
+		e.Path, e.Agent = e.Path+fmt.Sprint(i), e.Agent+fmt.Sprint(i)
+		trail.Add(&e)
+	}
+	b := trail.current
+	if len(b.places) != 1 || len(b.byCaller) != 1 {
+		t.Fatalf("%d places, %d callers", len(b.places), len(b.byCaller))
+	}
+	for path := range b.byPath {
+		if w := b.places[0].what; len(path) != maxPath || len(w.path) != maxPath || len(w.version) != maxName {
+			t.Errorf("%d, %d and %d bytes are kept", len(path), len(w.path), len(w.version))
+		}
+	}
+	for who := range b.byCaller {
+		if len(who.agent) != maxAgent {
+			t.Errorf("%d bytes of the agent are kept", len(who.agent))
+		}
+	}
+}
+
+func TestAdd_BlockIsFullByBytesToo(t *testing.T) {
+	trail := &Trail{opt: Options{}, current: newBlock(), wake: make(chan struct{}, 1)}
+	e := download(1, nil, "a", "1.0.0")
+	e.Parameters = strings.Repeat("x", maxJSON)
+	for range blockRecords {
+		trail.Add(&e)
+	}
+	if len(trail.full) != maxWaiting || trail.Stats().Dropped == 0 {
+		t.Fatalf("%d blocks, %+v", len(trail.full), trail.Stats())
+	}
+	for _, b := range trail.full {
+		if b.size() > maxTables+2*maxJSON {
+			t.Errorf("%d bytes", b.size())
+		}
+	}
 }
 
 func TestTidy_DeletesWhatIsOldAndWhatIsTooMuch(t *testing.T) {

@@ -8,11 +8,13 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/klauspost/compress/flate"
 
+	"packhouse/internal/arn"
 	"packhouse/internal/artifact"
 	"packhouse/internal/catalog"
 	"packhouse/internal/identity"
@@ -105,6 +107,7 @@ type block struct {
 
 	whos, whats, outcomes table
 	records, ids          []byte
+	settled               []ID // of witnessed records: their pending rows may go when the block is written
 
 	// Rows by what they were made of; nil in a block that is folded.
 	byCaller  map[whoKey]int
@@ -137,13 +140,19 @@ func (b *block) reset() *block {
 	*b = block{
 		byCaller: b.byCaller, byPath: b.byPath, byOutcome: b.byOutcome, places: b.places[:0], callerRow: -1,
 		whos: table{data: b.whos.data[:0]}, whats: table{data: b.whats.data[:0]}, outcomes: table{data: b.outcomes.data[:0]},
-		records: b.records[:0], ids: b.ids[:0],
+		records: b.records[:0], ids: b.ids[:0], settled: b.settled[:0],
 	}
 	return b
 }
 
 func (b *block) add(e *Entry) {
+	if e.long() {
+		e = e.clipped()
+	}
 	b.append(e.Time.UnixMicro(), b.whoOf(e), b.whatOf(e), b.outcomeOf(e), e.ID)
+	if e.Witnessed {
+		b.settled = append(b.settled, e.ID)
+	}
 }
 
 // append adds a record whose rows are in the tables.
@@ -164,6 +173,9 @@ func (b *block) append(at int64, who, what, outcome int, id ID) {
 // size is what the tables take, in bytes.
 func (b *block) size() int { return len(b.whos.data) + len(b.whats.data) + len(b.outcomes.data) }
 
+// isFull tells whether no record should be added any more.
+func (b *block) isFull() bool { return b.n >= blockRecords || b.size() >= maxTables }
+
 func (b *block) whoOf(e *Entry) int {
 	key := whoKey{e.Subject, e.Client, e.Agent}
 	if b.callerRow >= 0 && key == b.caller {
@@ -172,6 +184,7 @@ func (b *block) whoOf(e *Entry) int {
 	row, ok := b.byCaller[key]
 	if !ok {
 		row = b.whos.add(newWho(e).append)
+		key.agent = strings.Clone(key.agent)
 		b.byCaller[key] = row
 	}
 	b.caller, b.callerRow = key, row
@@ -186,6 +199,11 @@ func newWho(e *Entry) who {
 	if s := e.Subject; s != nil {
 		p := &s.Principal
 		w.kind, w.arn, w.account, w.userID, w.userName, w.roleARN = p.Type, p.ARN, p.Account, p.UserID, p.UserName, p.RoleARN
+		if p.Type == policy.Federated { // of no account; the one that trusts the issuer receives the record
+			if provider, err := arn.Parse(p.ARN); err == nil {
+				w.account = provider.Account
+			}
+		}
 		w.key, w.token = s.AccessKeyID, s.Token.Owner != ""
 		if !s.Session.Began.IsZero() {
 			w.began = s.Session.Began.UnixMicro()
@@ -216,8 +234,9 @@ func (b *block) whatOf(e *Entry) int {
 	}
 	w := newWhat(e)
 	row := b.whats.add(w.append)
+	w = w.clone()
 	b.places = append(b.places, place{row, w, head})
-	b.byPath[e.Path] = len(b.places) - 1
+	b.byPath[w.path] = len(b.places) - 1
 	return row
 }
 
@@ -227,6 +246,18 @@ func newWhat(e *Entry) what {
 		owner: e.Owner, domain: e.Domain, repository: e.Repository, administrator: e.Administrator,
 		c: e.Package, version: e.Version, versions: e.Versions, path: e.Path, parameters: e.Parameters,
 	}
+}
+
+// clone has text of its own: that of a request keeps the whole URL in memory.
+func (w what) clone() what {
+	for _, s := range [...]*string{&w.owner, &w.domain, &w.repository, &w.administrator, &w.c.Namespace, &w.c.Name, &w.version, &w.path} {
+		*s = strings.Clone(*s)
+	}
+	w.versions = slices.Clone(w.versions)
+	for i, s := range w.versions {
+		w.versions[i] = strings.Clone(s)
+	}
+	return w
 }
 
 func (b *block) outcomeOf(e *Entry) int {
@@ -240,6 +271,7 @@ func (b *block) outcomeOf(e *Entry) int {
 	row, ok := b.byOutcome[o]
 	if !ok {
 		row = b.outcomes.add(o.append)
+		o.message = strings.Clone(o.message)
 		b.byOutcome[o] = row
 	}
 	return row

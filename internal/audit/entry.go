@@ -75,7 +75,7 @@ type Entry struct {
 	ReadOnly bool
 	Subject  *identity.Subject // nil: anonymous, or refused
 	// Owner and Domain are the domain it was about; Administrator the account
-	// of the repository, where known.
+	// of the repository, or of the role that is to be assumed, where known.
 	Owner, Domain, Repository, Administrator string
 	Package                                  artifact.Coordinates // Name may be empty
 	Version                                  string
@@ -105,6 +105,33 @@ const (
 	maxDomain     = 50
 	maxRepository = 100
 )
+
+// long tells whether a text that clients choose is longer than it is stored.
+func (e *Entry) long() bool {
+	return len(e.Agent) > maxAgent || len(e.Path) > maxPath || len(e.Package.Namespace) > maxName || len(e.Package.Name) > maxName ||
+		len(e.Version) > maxName || len(e.Message) > maxMessage || len(e.Parameters) > maxJSON || len(e.Response) > maxJSON
+}
+
+// clipped is the entry with no such text: tables keep no more than is stored.
+func (e *Entry) clipped() *Entry {
+	c := *e
+	for _, m := range [...]struct {
+		text  *string
+		limit int
+	}{
+		{&c.Agent, maxAgent},
+		{&c.Path, maxPath},
+		{&c.Package.Namespace, maxName},
+		{&c.Package.Name, maxName},
+		{&c.Version, maxName},
+		{&c.Message, maxMessage},
+		{&c.Parameters, maxJSON},
+		{&c.Response, maxJSON},
+	} {
+		*m.text = (*m.text)[:min(len(*m.text), m.limit)]
+	}
+	return &c
+}
 
 // Failed sets the error code and message. Of what is merely not there, which
 // clients ask for all day, the code is enough.

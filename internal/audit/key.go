@@ -71,13 +71,13 @@ func keysOf(whos, whats [][]byte) []int64 {
 
 func (w what) keys(keys []int64) []int64 {
 	keys = append(keys, eventKey(w.owner, w.domain, w.event))
+	if w.administrator != "" {
+		keys = append(keys, accountKey(w.administrator))
+	}
 	if w.domain == "" {
 		return keys
 	}
 	keys = append(keys, domainKey(w.owner, w.domain), accountKey(w.owner))
-	if w.administrator != "" {
-		keys = append(keys, accountKey(w.administrator))
-	}
 	if w.repository != "" {
 		keys = append(keys, repositoryKey(w.owner, w.domain, w.repository))
 	}

@@ -32,7 +32,8 @@ type Record struct {
 	Method     string
 	ReadOnly   bool
 	Repository artifact.RepositoryID // parts may be empty
-	// Administrator is the account of the repository, where known.
+	// Administrator is the account of the repository, or of the role that was to
+	// be assumed, where known.
 	Administrator string
 	Package       artifact.Coordinates
 	Version       string
@@ -222,7 +223,7 @@ func (l *lister) take(o *opened) {
 	for i, row := range o.whats {
 		w := readWhat(row)
 		whats[i] = q.matches(&w)
-		ours[i] = w.domain != "" && (w.owner == q.Account || w.administrator == q.Account)
+		ours[i] = w.administrator == q.Account || w.domain != "" && w.owner == q.Account
 	}
 	from := int64(0)
 	if !q.From.IsZero() {

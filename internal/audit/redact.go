@@ -20,7 +20,7 @@ const Hidden = "HIDDEN_DUE_TO_SECURITY_REASONS"
 
 // secretWords are parts of the names of members that are never stored: keys,
 // tokens, passwords, and documents, into which people write them.
-var secretWords = []string{"token", "secret", "password", "credential", "document", "policy", "signature", "apikeyvalue", "headerparameters", "querystring", "pathparameter"}
+var secretWords = []string{"token", "secret", "password", "credential", "document", "policy", "policies", "signature", "apikeyvalue", "headerparameters", "querystring", "pathparameter"}
 
 // publicNames have such a part and tell nothing.
 var publicNames = []string{"policyarn", "policyarns", "policyname", "policyrevision", "policyid", "policyversion", "policyusagefilter", "maxpolicy"}

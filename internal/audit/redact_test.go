@@ -27,7 +27,9 @@ type input struct {
 	Versions       []string            `json:"versions"`
 	Revisions      map[string]string   `json:"versionRevisions"`
 	Policy         string              `json:"policyDocument"`
+	Policies       []string            `json:"sessionPolicies"`
 	PolicyArn      string              `json:"PolicyArn"`
+	PolicyArns     []string            `json:"PolicyArns"`
 	Token          string              `json:"WebIdentityToken"`
 	Key            catalog.Secret      `json:"Key"`
 	Auth           *authParameters     `json:"AuthParameters"`
@@ -43,7 +45,7 @@ type input struct {
 func TestRedact_NamesMembersAsCloudTrailAndHidesSecrets(t *testing.T) {
 	in := &input{
 		Domain: "corp", Format: "npm", MaxResults: new(int32(5)), Asset: "a.tgz", UserName: "ann", Description: new(string), Versions: []string{"1", "2"},
-		Revisions: map[string]string{"1": "r"}, Policy: "hush", PolicyArn: "arn:p", Token: "hush", Key: "hush",
+		Revisions: map[string]string{"1": "r"}, Policy: "hush", Policies: []string{"hush"}, PolicyArn: "arn:p", PolicyArns: []string{"arn:q"}, Token: "hush", Key: "hush",
 		Auth: &authParameters{Name: "n", Value: "hush", Bare: "hush"}, Hooks: []authParameters{{Name: "n", Value: "hush"}},
 		Headers: map[string]string{"X": "hush"}, Endpoint: "https://hush:hush@hooks.test:8443/hush?k=hush", At: time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC),
 		Body: io.NopCloser(strings.NewReader("hush")), SessionContext: map[string][]string{"aws:token": {"hush"}, "aws:ip": {"1"}},
@@ -55,8 +57,8 @@ func TestRedact_NamesMembersAsCloudTrailAndHidesSecrets(t *testing.T) {
 	want := `{"authParameters":{"apiKeyName":"n","apiKeyValue":"HIDDEN_DUE_TO_SECURITY_REASONS","value":"HIDDEN_DUE_TO_SECURITY_REASONS"},` +
 		`"context":{"aws:ip":["1"],"aws:token":"HIDDEN_DUE_TO_SECURITY_REASONS"},"description":"","domainName":"corp","headerParameters":"HIDDEN_DUE_TO_SECURITY_REASONS",` +
 		`"hooks":[{"apiKeyName":"n","value":"HIDDEN_DUE_TO_SECURITY_REASONS"}],"invocationEndpoint":"https://hooks.test:8443/...",` +
-		`"key":"HIDDEN_DUE_TO_SECURITY_REASONS","maxResults":5,"packageFormat":"npm","policyArn":"arn:p","policyDocument":"HIDDEN_DUE_TO_SECURITY_REASONS",` +
-		`"startTime":"2026-03-01T00:00:00Z","userName":"ann","versionRevisions":{"1":"r"},"versions":["1","2"],"webIdentityToken":"HIDDEN_DUE_TO_SECURITY_REASONS","xAssetName":"a.tgz"}`
+		`"key":"HIDDEN_DUE_TO_SECURITY_REASONS","maxResults":5,"packageFormat":"npm","policyArn":"arn:p","policyArns":["arn:q"],"policyDocument":"HIDDEN_DUE_TO_SECURITY_REASONS",` +
+		`"sessionPolicies":"HIDDEN_DUE_TO_SECURITY_REASONS","startTime":"2026-03-01T00:00:00Z","userName":"ann","versionRevisions":{"1":"r"},"versions":["1","2"],"webIdentityToken":"HIDDEN_DUE_TO_SECURITY_REASONS","xAssetName":"a.tgz"}`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
