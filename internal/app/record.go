@@ -159,6 +159,7 @@ func roleAccount(input any) string {
 	}
 	return name.Account
 }
+
 // administratorPatience bounds the wait for a database that hangs.
 const administratorPatience = 5 * time.Second
 
