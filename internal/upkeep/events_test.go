@@ -572,7 +572,8 @@ func TestEvents_OneBadTargetHoldsNobodyUp(t *testing.T) {
 	slow.await(t, 50)
 }
 
-// TestEvents_TriedAgainUntilGivenUp moves the clock on after each attempt.
+// TestEvents_TriedAgainUntilGivenUp moves the clock on in each attempt, by less
+// than its lease, and after it, by more than the wait for the next.
 func TestEvents_TriedAgainUntilGivenUp(t *testing.T) {
 	for name, c := range map[string]struct {
 		status   int
@@ -582,7 +583,7 @@ func TestEvents_TriedAgainUntilGivenUp(t *testing.T) {
 	}{
 		"attempts":  {500, func(url string) catalog.EventTarget { return tries(url, 2, 86400) }, 3, "remote webhook answered 500"},
 		"no retry":  {500, func(url string) catalog.EventTarget { return tries(url, 0, 86400) }, 1, "remote webhook answered 500"},
-		"age":       {503, func(url string) catalog.EventTarget { return tries(url, 185, 3600) }, 2, "remote webhook answered 503"},
+		"age":       {503, func(url string) catalog.EventTarget { return tries(url, 185, 70) }, 2, "remote webhook answered 503"},
 		"final":     {400, func(url string) catalog.EventTarget { return tries(url, 185, 86400) }, 1, "remote webhook answered 400"},
 		"forbidden": {0, func(string) catalog.EventTarget { return tries("http://127.0.0.2:9/", 185, 86400) }, 0, "remote webhook leads to an address that is not public"},
 	} {
@@ -591,8 +592,12 @@ func TestEvents_TriedAgainUntilGivenUp(t *testing.T) {
 			now := func() time.Time { return time.Now().Add(time.Duration(ahead.Load())) }
 			o, p := newOffice(t, openCatalog(t, "sqlite", catalog.Options{Now: now})), newPost(t)
 			o.opt.Now = now
+			o.opt.Event = func(what string) {
+				ahead.Add(int64(10 * time.Second))
+				o.outcome(what)
+			}
 			p.answers(func(w http.ResponseWriter, _ *http.Request) {
-				defer ahead.Add(int64(40 * time.Minute))
+				defer ahead.Add(int64(50 * time.Second))
 				w.WriteHeader(c.status)
 			})
 			o.rule(owner, "all", anything, c.target(p.URL))
