@@ -636,7 +636,10 @@ func TestEvents_WhatWaitsForADeadTargetExpires(t *testing.T) {
 	o.work()
 	o.emit(slices.Repeat([]string{"a"}, 100)...)
 	p.await(t, 1)
-	eventually(t, "the target is left alone", func() bool { return len(o.outcomes()) >= 1 && o.waiting().Waiting == 100 })
+	eventually(t, "the target is left alone", func() bool {
+		n := len(o.outcomes())
+		return n >= 1 && n == len(p.bodies()) && o.waiting().Waiting == 100
+	})
 	ahead.Store(int64(2 * time.Hour))
 	o.settled(100)
 	if n := len(p.bodies()); n > 20 {
