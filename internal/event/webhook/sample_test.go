@@ -17,6 +17,9 @@ import (
 func TestSample_VerifiesWhatIsSigned(t *testing.T) {
 	python, err := exec.LookPath("python3")
 	if err != nil {
+		if os.Getenv("PACKHOUSE_TEST_REQUIRE") != "" {
+			t.Fatal("python3 is required and is not on PATH")
+		}
 		t.Skip("there is no python3 to run the sample with")
 	}
 	page, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "events.md"))
