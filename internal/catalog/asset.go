@@ -87,3 +87,13 @@ func (tx *Tx) DeleteAssets(p Package, versionID string) error {
 	}
 	return err
 }
+
+// DeleteAsset removes one file of a version of p; NotFound when it is gone.
+func (tx *Tx) DeleteAsset(p Package, versionID, name string) error {
+	n, err := tx.exec("DELETE FROM asset WHERE version_id = $1 AND name = $2", versionID, name)
+	if err == nil && n == 0 {
+		return assetMissing(name)
+	}
+	p.changed(tx)
+	return err
+}

@@ -142,6 +142,24 @@ type FoundPackage struct {
 	DisplayName string
 }
 
+// PackageNames lists the distinct packages of one format in any of the
+// repositories, by namespace and name; of one namespace unless that is nil.
+func (tx *Tx) PackageNames(repositoryIDs []string, f artifact.Format, namespace *string) ([]artifact.Coordinates, error) {
+	if len(repositoryIDs) == 0 {
+		return nil, nil
+	}
+	q := newQuery("SELECT DISTINCT namespace, name FROM package WHERE ").in("repository_id", repositoryIDs).add(" AND format = ?", string(f))
+	if namespace != nil {
+		q.add(" AND namespace = ?", *namespace)
+	}
+	read := func(scan func(...any) error) (c artifact.Coordinates, err error) {
+		c.Format = f
+		err = scan(&c.Namespace, &c.Name)
+		return c, err
+	}
+	return all(tx, read, q.add(" ORDER BY namespace, name"))
+}
+
 // SearchPackages lists the distinct packages of one format in any of the
 // repositories whose namespace or name contains text, whatever its case (of
 // ASCII letters), by namespace and name after the given coordinates. It looks at

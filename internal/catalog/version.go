@@ -190,6 +190,24 @@ func (tx *Tx) UpdateVersion(p Package, v Version) error {
 	return tx.putManifest(v.ID, v.Manifest)
 }
 
+// RenameVersion gives v another number. NotFound when v is gone, Conflict when
+// the package has a version of that number.
+func (tx *Tx) RenameVersion(p Package, v Version, number string) error {
+	var there bool
+	if found, err := tx.one("SELECT 1 FROM version WHERE package_id = $1 AND number = $2", []any{p.ID, number}, &there); err != nil || found {
+		return errors.Join(err, fault.About(fault.Conflict, "package-version", number, "package version already exists: "+number))
+	}
+	n, err := tx.exec("UPDATE version SET number = $3 WHERE package_id = $1 AND number = $2", p.ID, v.Number, number)
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		return versionMissing(v.Number)
+	}
+	p.changed(tx)
+	return nil
+}
+
 // DeleteVersion removes a version with its manifest and assets; NotFound when it
 // is gone. Tags that name it stay.
 func (tx *Tx) DeleteVersion(p Package, v Version) error {

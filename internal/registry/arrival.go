@@ -39,6 +39,8 @@ type arrival struct {
 	err    error         // valid after begun when it never began, else after ended
 	info   blob.Info     // valid after ended
 
+	modified time.Time // when the remote says it changed the file; zero when it does not say
+
 	cancel context.CancelCauseFunc
 
 	mu     sync.Mutex
@@ -168,7 +170,11 @@ func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upst
 	fail := func(err error) {
 		a.seal()
 		a.err = err
-		s.log.WarnContext(ctx, "asset was not fetched", slog.String("connection", src.Connection.Name), slog.String("url", want.URL), slog.Any("error", err))
+		level := slog.LevelWarn
+		if want.Guessed && fault.Is(err, fault.NotFound) {
+			level = slog.LevelDebug
+		}
+		s.log.Log(ctx, level, "asset was not fetched", slog.String("connection", src.Connection.Name), slog.String("url", want.URL), slog.Any("error", err))
 		select {
 		case <-a.begun:
 		default:
@@ -185,7 +191,7 @@ func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upst
 		}
 	}()
 	expect, err := digest.ParseSRI(want.Integrity)
-	if want.Integrity != "" && err != nil {
+	if err != nil {
 		fail(fault.Wrap(fault.Upstream, err, "%s lists %s with an integrity that cannot be read", src.Connection.Name, want.Name))
 		return
 	}
@@ -210,12 +216,23 @@ func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upst
 		return
 	}
 	a.size = res.ContentLength
+	if at, err := http.ParseTime(res.Header.Get("Last-Modified")); err == nil && at.Before(s.opt.Now()) {
+		a.modified = at.UTC()
+	}
 	close(a.begun)
+	promised := s.verifier(ctx, src, want)
 	if err := s.transfer(ctx, a, src, want, res); err != nil {
 		fail(unreachable(src, want, err))
 		return
 	}
-	if err := expect.Verify(a.writer.Digests()); want.Integrity != "" && err != nil {
+	if err == nil && want.Integrity == "" {
+		expect, err = promised()
+	}
+	if err != nil {
+		fail(unreachable(src, want, err))
+		return
+	}
+	if err := expect.Verify(a.writer.Digests()); err != nil {
 		fail(fault.Wrap(fault.Upstream, err, "%s sent %s with other bytes than it lists; nothing was stored", src.Connection.Name, want.Name))
 		return
 	}
@@ -225,6 +242,41 @@ func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upst
 		return
 	}
 	a.info = info
+}
+
+// verifier asks a remote that keeps digests apart for that of an asset while the
+// asset is on its way; promised waits for the answer.
+func (s *Service) verifier(ctx context.Context, src *upstream.Source, want upstream.ListedAsset) (promised func() (digest.Expectation, error)) {
+	v, ok := src.Remote.(upstream.Verifier)
+	if !ok || want.Integrity != "" {
+		return func() (digest.Expectation, error) { return digest.Expectation{}, nil }
+	}
+	type answer struct {
+		digest.Expectation
+		error
+	}
+	told := make(chan answer, 1)
+	go func() { // ends with ctx, which fetch cancels
+		defer func() {
+			if p := recover(); p != nil {
+				told <- answer{error: fault.New(fault.Internal, "panic: %v", p)}
+			}
+		}()
+		text, err := v.Integrity(ctx, src.Get, want)
+		if err != nil {
+			told <- answer{error: err}
+			return
+		}
+		e, err := digest.ParseSRI(text)
+		if err != nil {
+			err = fault.Wrap(fault.Upstream, err, "%s has a checksum of %s that cannot be read", src.Connection.Name, want.Name)
+		}
+		told <- answer{e, err}
+	}()
+	return func() (digest.Expectation, error) {
+		a := <-told
+		return a.Expectation, a.error
+	}
 }
 
 // transfer copies the body and takes a broken one up again where it broke.
@@ -310,6 +362,9 @@ func unreachable(src *upstream.Source, want upstream.ListedAsset, err error) err
 	case fault.Upstream, fault.Unavailable, fault.TooLarge, fault.Throttled:
 		return err
 	case fault.NotFound:
+		if want.Guessed {
+			return fault.Wrap(fault.NotFound, err, "%s does not have %s", src.Connection.Name, want.Name)
+		}
 		return fault.Wrap(fault.Upstream, err, "%s lists %s but does not have it", src.Connection.Name, want.Name)
 	default:
 		return fault.Wrap(fault.Upstream, err, "%s did not send %s; try again later", src.Connection.Name, want.Name)

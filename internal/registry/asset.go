@@ -4,6 +4,10 @@ import (
 	"context"
 	"io"
 	"slices"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
 
 	"packhouse/internal/artifact"
 	"packhouse/internal/blob"
@@ -20,24 +24,60 @@ func (r *Repo) Asset(ctx context.Context, c artifact.Coordinates, version, name 
 	if err := r.MayRead(ctx); err != nil {
 		return nil, err
 	}
-	s := r.service
-	k := contentKey{r.node.repo.ID, c, version, name}
+	return r.service.content(ctx, r.node, contentKey{r.node.repo.ID, c, version, name})
+}
+
+// content is Asset for a caller who may read.
+func (s *Service) content(ctx context.Context, root *node, k contentKey) (*Content, error) {
 	if content, ok := s.contents.cache.GetIfPresent(k); ok && content.stamp.current(s) {
-		s.observe(c.Format, "asset-hit")
+		s.observe(k.c.Format, "asset-hit")
 		return content, nil
 	}
-	s.observe(c.Format, "asset-miss")
-	for range maxTurns {
-		content, again, err := s.bring(ctx, r.node, k)
+	s.observe(k.c.Format, "asset-miss")
+	for range maxTurns + s.opt.MaxSearched {
+		content, again, err := s.bring(ctx, root, k)
 		if err != nil || !again {
 			return content, err
 		}
 	}
-	return nil, fault.New(fault.Unavailable, "%s %s keeps changing; try again", c, version)
+	return nil, fault.New(fault.Unavailable, "%s %s keeps changing; try again", k.c, k.version)
 }
 
-// maxTurns bounds how often a search starts over because what it found moved.
+// maxTurns bounds how often a search starts over because what it found moved;
+// each connection may cost one more, by not having what it was thought to have.
 const maxTurns = 5
+
+// Beside gives a small file that the remote of a version keeps for one of its
+// assets, by the name that the remote's Locate knows it under. It is kept with
+// the remote's documents and retained nowhere. NotFound when the version does
+// not come from outside, or the remote has no such file.
+func (r *Repo) Beside(ctx context.Context, c artifact.Coordinates, version, name string) ([]byte, error) {
+	r.does(readAction, c, version)
+	if err := r.MayRead(ctx); err != nil {
+		return nil, err
+	}
+	s := r.service
+	root, err := s.current(ctx, r.node)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.look(ctx, root, c)
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.find(ctx, v, contentKey{root.repo.ID, c, version, name})
+	if err != nil {
+		return nil, err
+	}
+	if h.source == nil {
+		return nil, assetMissing(version, name)
+	}
+	return s.remotes.File(ctx, h.source, c, h.remote)
+}
+
+func assetMissing(version, name string) error {
+	return fault.About(fault.NotFound, "asset", name, "version %s has no file %s", version, name)
+}
 
 // bring finds the asset of k as seen from root and retains it there. again says
 // that it has come to root only now and is to be looked for once more.
@@ -56,7 +96,7 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 		return nil, false, err
 	case h.source != nil:
 		return s.bringIn(ctx, v, k, h, since)
-	case h.at != root:
+	case h.at != root && !s.traits(k.c.Format).changes(k.version):
 		err := s.db.Update(ctx, func(tx *catalog.Tx) error {
 			row, err := tx.Version(h.version.PackageID, k.version)
 			if fault.Is(err, fault.NotFound) {
@@ -73,7 +113,7 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 			if err != nil {
 				return err
 			}
-			return s.retain(tx, root, k.c, v.packages[h.at].DisplayName, row.Version, assets)
+			return s.retain(tx, root, k.c, v.packages[h.at].DisplayName, row.Version, assets, nil)
 		})
 		s.observe(k.c.Format, "retained")
 		return nil, true, err
@@ -116,22 +156,80 @@ type hit struct {
 	remote  upstream.ListedAsset
 }
 
-// find looks for an asset in search order; the first repository that has the
-// version decides.
+// find looks for an asset in search order. The first repository that has the
+// version decides. Where versions grow, one that came here from elsewhere is
+// asked for further files where it came from, and nowhere else (section 7.4).
 func (s *Service) find(ctx context.Context, v *sight, k contentKey) (hit, error) {
-	h, err := s.findVersion(ctx, v, k.version)
+	var failed error
+	var held *catalog.Version
+	for _, n := range v.nodes {
+		if row := v.row(n, k.version); row != nil && (held == nil || row.Origin == held.Origin) {
+			if !row.Status.Downloadable() {
+				return hit{}, notDownloadable(v.coords, *row)
+			}
+			a, err := s.assetOf(ctx, row.ID, k.name)
+			if err == nil || !fault.Is(err, fault.NotFound) || s.traits(k.c.Format).Growth != GrowsAlways {
+				return hit{at: n, version: *row, asset: a}, err
+			}
+			held = row
+		}
+		src := n.source(v.coords.Format)
+		if src == nil || !v.mayAsk(n) || held != nil && held.Origin != (artifact.Origin{Type: artifact.External, Connection: src.Connection.Name}) {
+			continue
+		}
+		h, err := s.findFileOutside(ctx, n, src, k)
+		if err == nil || !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Upstream) {
+			return h, err
+		}
+		if failed == nil && fault.Is(err, fault.Upstream) {
+			failed = err
+		}
+	}
+	switch {
+	case failed != nil:
+		return hit{}, failed
+	case held != nil:
+		return hit{}, assetMissing(k.version, k.name)
+	}
+	return hit{}, versionNowhere(v.coords, k.version)
+}
+
+func (s *Service) assetOf(ctx context.Context, versionID, name string) (a artifact.Asset, err error) {
+	err = s.db.View(ctx, func(tx *catalog.Tx) error {
+		row, err := tx.Asset(versionID, name)
+		a = row.Asset
+		return err
+	})
+	return a, err
+}
+
+func notDownloadable(c artifact.Coordinates, row catalog.Version) error {
+	return fault.About(fault.NotFound, "package-version", row.Number, "version %s of %s is %s and cannot be downloaded", row.Number, c, row.Status)
+}
+
+func versionNowhere(c artifact.Coordinates, number string) error {
+	return fault.About(fault.NotFound, "package-version", number, "version %s of %s is not in this repository, its upstreams or their external connections", number, c)
+}
+
+// findFileOutside looks for one asset at a source.
+func (s *Service) findFileOutside(ctx context.Context, n *node, src *upstream.Source, k contentKey) (h hit, err error) {
+	by, addressed := src.Remote.(upstream.Addressed)
+	if !addressed {
+		if h, err = s.findOutside(ctx, n, src, k.c, k.version); err != nil {
+			return hit{}, err
+		}
+		h.remote, err = src.Remote.Locate(k.c, k.version, k.name, h.listing)
+		return h, err
+	}
+	listed, err := by.Version(k.c, k.version)
 	if err != nil {
 		return hit{}, err
 	}
-	if h.source != nil {
-		h.remote, err = h.source.Remote.Locate(k.c, k.version, k.name, h.listing)
-		return h, err
+	if _, known := s.missing.GetIfPresent(arrivalKey{n.graph.domain.ID, src.Key, k.c, k.version, k.name}); known {
+		return hit{}, assetMissing(k.version, k.name)
 	}
-	err = s.db.View(ctx, func(tx *catalog.Tx) error {
-		a, err := tx.Asset(h.version.ID, k.name)
-		h.asset = a.Asset
-		return err
-	})
+	h = hit{at: n, source: src, listed: &listed}
+	h.remote, err = src.Remote.Locate(k.c, k.version, k.name, nil)
 	return h, err
 }
 
@@ -140,13 +238,11 @@ func (s *Service) find(ctx context.Context, v *sight, k contentKey) (hit, error)
 func (s *Service) findVersion(ctx context.Context, v *sight, number string) (hit, error) {
 	var failed error
 	for _, n := range v.nodes {
-		rows := v.local(n)
-		if i := slices.IndexFunc(rows, func(r catalog.Version) bool { return r.Number == number }); i >= 0 && !v.hides(rows[i]) {
-			row := rows[i]
+		if row := v.row(n, number); row != nil {
 			if !row.Status.Downloadable() {
-				return hit{}, fault.About(fault.NotFound, "package-version", number, "version %s of %s is %s and cannot be downloaded", number, v.coords, row.Status)
+				return hit{}, notDownloadable(v.coords, *row)
 			}
-			return hit{at: n, version: row}, nil
+			return hit{at: n, version: *row}, nil
 		}
 		src := n.source(v.coords.Format)
 		if src == nil || !v.mayAsk(n) {
@@ -163,9 +259,10 @@ func (s *Service) findVersion(ctx context.Context, v *sight, number string) (hit
 	if failed != nil {
 		return hit{}, failed
 	}
-	return hit{}, fault.About(fault.NotFound, "package-version", number, "version %s of %s is not in this repository, its upstreams or their external connections", number, v.coords)
+	return hit{}, versionNowhere(v.coords, number)
 }
 
+// findOutside looks for a version in a source's listing.
 func (s *Service) findOutside(ctx context.Context, n *node, src *upstream.Source, c artifact.Coordinates, number string) (hit, error) {
 	st, err := s.remotes.Check(ctx, src, c)
 	if err != nil {
@@ -182,7 +279,16 @@ func (s *Service) findOutside(ctx context.Context, n *node, src *upstream.Source
 	if at < 0 {
 		return hit{}, notVisible(c)
 	}
-	return hit{at: n, source: src, listing: l, listed: &l.Versions[at]}, nil
+	h := hit{at: n, source: src, listing: l, listed: &l.Versions[at]}
+	if by, addressed := src.Remote.(upstream.Addressed); addressed {
+		listed, err := by.Version(c, number)
+		if err != nil {
+			return hit{}, err
+		}
+		listed.Published, listed.Unlisted = h.listed.Published, h.listed.Unlisted
+		h.listed = &listed
+	}
+	return h, nil
 }
 
 // bringIn fetches an asset from outside, or joins the fetch under way, and
@@ -190,9 +296,12 @@ func (s *Service) findOutside(ctx context.Context, n *node, src *upstream.Source
 func (s *Service) bringIn(ctx context.Context, v *sight, k contentKey, h hit, since uint64) (*Content, bool, error) {
 	st := s.stampOf(v.root.graph.domain.ID, k.c)
 	a, version, joined := s.arrive(ctx, v.root, k, h, since)
+	if s.traits(k.c.Format).Whole && len(h.listed.Assets) > 1 {
+		s.bringRest(ctx, v.root, k, h, since)
+	}
 	if !joined {
 		_, err := a.wait(ctx)
-		return nil, true, err
+		return nil, true, passedOver(h, err)
 	}
 	select {
 	case <-a.begun:
@@ -200,12 +309,65 @@ func (s *Service) bringIn(ctx context.Context, v *sight, k contentKey, h hit, si
 		return nil, false, context.Cause(ctx)
 	}
 	if a.writer == nil {
-		return nil, false, a.err
+		if err := passedOver(h, a.err); err != nil {
+			return nil, false, err
+		}
+		return nil, true, nil
 	}
 	return &Content{
 		Asset: artifact.Asset{Name: k.name, Size: max(a.size, 0)}, Version: version,
 		service: s, stamp: st, arrival: a,
 	}, false, nil
+}
+
+// passedOver is nil when a file that was only guessed to be at a remote is not:
+// the search goes on without it, since that is remembered.
+func passedOver(h hit, err error) error {
+	if h.remote.Guessed && fault.Is(err, fault.NotFound) {
+		return nil
+	}
+	return err
+}
+
+// wholeFetches bounds the files of one version that are fetched at a time when
+// nobody waits for them.
+const wholeFetches = 4
+
+// bringRest fetches the other files of a version behind the one that somebody
+// waits for, unless that is under way. What fails is logged, and left to whoever
+// asks for it.
+func (s *Service) bringRest(ctx context.Context, into *node, k contentKey, h hit, since uint64) {
+	if s.opt.MaxWholeBytes < 0 {
+		return
+	}
+	key := arrivalKey{into.graph.domain.ID, h.source.Key, k.c, k.version, into.repo.ID}
+	assets := h.listed.Assets
+	s.rests.Start(ctx, key, func(ctx context.Context) (struct{}, error) {
+		var g errgroup.Group
+		var brought atomic.Int64
+		g.SetLimit(wholeFetches)
+		for _, asset := range assets {
+			if asset.Name == k.name {
+				continue
+			}
+			if _, known := s.missing.GetIfPresent(arrivalKey{into.graph.domain.ID, h.source.Key, k.c, k.version, asset.Name}); known && asset.Guessed {
+				continue
+			}
+			g.Go(func() error {
+				if brought.Add(asset.Size) > s.opt.MaxWholeBytes || ctx.Err() != nil {
+					return nil
+				}
+				h, k := h, k
+				h.remote, k.name = asset, asset.Name
+				a, _, _ := s.arrive(ctx, into, k, h, since)
+				if info, err := a.wait(ctx); err == nil && asset.Size == 0 {
+					brought.Add(info.Size)
+				}
+				return nil
+			})
+		}
+		return struct{}{}, g.Wait()
+	})
 }
 
 // arrive has an asset that was found outside fetched for one more repository,
@@ -224,6 +386,9 @@ func (s *Service) arrive(ctx context.Context, into *node, k contentKey, h hit, s
 		s.fetch(ctx, a, space, h.source, h.remote, func(info blob.Info) error {
 			return s.ingest(context.WithoutCancel(ctx), a, k, version, info)
 		})
+		if h.remote.Guessed && fault.Is(a.err, fault.NotFound) {
+			s.missing.Set(key, struct{}{})
+		}
 	})
 	return a, version, joined
 }
@@ -234,6 +399,18 @@ func (s *Service) arrive(ctx context.Context, into *node, k contentKey, h hit, s
 // NotFound when none is left that asked for it.
 func (s *Service) ingest(ctx context.Context, a *arrival, k contentKey, version artifact.Version, info blob.Info) error {
 	asset := artifact.Asset{Name: k.name, Size: info.Size, Digests: info.Digests}
+	facts, err := s.inspect(ctx, k, info)
+	if err != nil {
+		return err
+	}
+	if version.Manifest, err = s.mergeFacts(k.c.Format, version.Manifest, facts); err != nil {
+		return err
+	}
+	if version.Published.IsZero() {
+		if version.Published = a.modified; version.Published.IsZero() {
+			version.Published = s.opt.Now().UTC().Truncate(time.Microsecond)
+		}
+	}
 	version.Revision = artifact.Revise(version.Manifest, []artifact.Asset{asset})
 	asked := map[*node]*node{}
 	for root, at := range a.seal() {
@@ -248,7 +425,7 @@ func (s *Service) ingest(ctx context.Context, a *arrival, k contentKey, version 
 			asked[root] = at
 		}
 	}
-	err := s.db.Update(ctx, func(tx *catalog.Tx) error {
+	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
 		kept := false
 		for root, at := range asked {
 			v, err := s.lookIn(tx, root, k.c)
@@ -259,7 +436,7 @@ func (s *Service) ingest(ctx context.Context, a *arrival, k contentKey, version 
 				continue
 			}
 			for _, n := range []*node{root, at} {
-				err := s.retain(tx, n, k.c, displayName(k.c), version, []catalog.Asset{{Asset: asset}})
+				err := s.retain(tx, n, k.c, displayName(k.c), version, []catalog.Asset{{Asset: asset}}, facts)
 				if err != nil && !fault.Is(err, fault.NotFound) {
 					return err
 				}
@@ -277,6 +454,31 @@ func (s *Service) ingest(ctx context.Context, a *arrival, k contentKey, version 
 	return err
 }
 
+// inspect asks the format what a file that has come in says of its version.
+func (s *Service) inspect(ctx context.Context, k contentKey, info blob.Info) ([]byte, error) {
+	in, ok := s.ecosystems[k.c.Format].(Inspector)
+	if !ok {
+		return nil, nil
+	}
+	f, err := s.blobs.Open(ctx, info.Ref)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	facts, err := in.Inspect(k.c, k.version, k.name, f, info.Size)
+	if err != nil {
+		return nil, fault.Wrap(fault.Upstream, err, "%s is not what its name says: %s", k.name, fault.Message(err))
+	}
+	return facts, nil
+}
+
+func (s *Service) mergeFacts(f artifact.Format, manifest, facts []byte) ([]byte, error) {
+	if in, ok := s.ecosystems[f].(Inspector); ok && facts != nil {
+		return in.Merge(manifest, facts)
+	}
+	return manifest, nil
+}
+
 // displayName is how coordinates are written where nobody has said otherwise.
 func displayName(c artifact.Coordinates) string {
 	if c.Format == artifact.NPM && c.Namespace != "" {
@@ -287,8 +489,8 @@ func displayName(c artifact.Coordinates) string {
 
 // retain puts a reference to a version, whose manifest is loaded, into a
 // repository. One that is there already stays as it is, and gets the assets it
-// lacks if it is of the same origin.
-func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, display string, v artifact.Version, assets []catalog.Asset) error {
+// lacks if it is of the same origin; facts are what they say of it.
+func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, display string, v artifact.Version, assets []catalog.Asset, facts []byte) error {
 	repo, err := rowOf(tx, n)
 	if err != nil {
 		return err
@@ -300,7 +502,7 @@ func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, displa
 			if row.Origin != v.Origin || row.Status == artifact.Disposed {
 				return nil // published, or its bytes taken away, meanwhile
 			}
-			return s.extend(tx, n, p, row, assets)
+			return s.extend(tx, n, p, row, assets, facts)
 		}
 		if !fault.Is(err, fault.NotFound) {
 			return err
@@ -331,8 +533,8 @@ func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, displa
 	})
 }
 
-// extend adds the assets that a retained version lacks.
-func (s *Service) extend(tx *catalog.Tx, n *node, p catalog.Package, row catalog.Version, assets []catalog.Asset) error {
+// extend adds the assets that a retained version lacks, and the facts in them.
+func (s *Service) extend(tx *catalog.Tx, n *node, p catalog.Package, row catalog.Version, assets []catalog.Asset, facts []byte) error {
 	added := 0
 	for _, a := range assets {
 		if err := tx.InsertAsset(p, row.ID, a.Asset); err == nil {
@@ -348,11 +550,14 @@ func (s *Service) extend(tx *catalog.Tx, n *node, p catalog.Package, row catalog
 	if err != nil {
 		return err
 	}
+	if row.Manifest, err = s.mergeFacts(p.Coordinates.Format, row.Manifest, facts); err != nil {
+		return err
+	}
 	row.Revision = artifact.Revise(row.Manifest, plainAssets(all))
 	if err := tx.UpdateVersion(p, row); err != nil {
 		return err
 	}
-	return tx.Emit(eventOf(n, p.Coordinates, row.Version, artifact.Event{Operation: "Updated", AssetsAdded: added}))
+	return tx.Emit(eventOf(n, p.Coordinates, row.Version, artifact.Event{Operation: "Updated", AssetsAdded: added, Metadata: facts != nil}))
 }
 
 // eventOf fills in what an event says of where and what.

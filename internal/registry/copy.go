@@ -166,7 +166,7 @@ func (s *Service) gather(ctx context.Context, q CopyRequest, numbers []string) (
 				// The repository with the connection is the one that keeps it.
 				a, _, _ := s.arrive(ctx, h.at, contentKey{c: q.Coordinates, version: h.listed.Number, name: asset.Name}, h, since)
 				_, err := a.wait(ctx)
-				return err
+				return passedOver(h, err)
 			})
 		}
 	}

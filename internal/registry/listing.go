@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"packhouse/internal/artifact"
@@ -68,6 +69,7 @@ type merger struct {
 // stored ties a listed version to its row.
 type stored struct {
 	row   catalog.Version
+	more  []string                // IDs of the same version in further repositories, which may have further files
 	claim *upstream.ListedVersion // what a remote says of the same version
 }
 
@@ -80,11 +82,17 @@ func (m *merger) run(ctx context.Context) error {
 	fresh := map[string]*upstream.ListedVersion{}
 	for _, n := range m.sight.nodes {
 		for _, row := range m.sight.local(n) {
-			if _, ok := m.seen[row.Number]; ok || m.sight.hides(row) {
+			if m.sight.hides(row) {
+				continue
+			}
+			if _, ok := m.seen[row.Number]; ok {
+				if at, ok := rows[row.Number]; ok && m.grows() && m.stored[at].row.Origin == row.Origin && row.Status.Downloadable() {
+					m.stored[at].more = append(m.stored[at].more, row.ID)
+				}
 				continue
 			}
 			m.seen[row.Number] = hidden
-			if row.Status == artifact.Published || row.Status == artifact.Unlisted {
+			if row.Status.Downloadable() {
 				rows[row.Number] = len(m.stored)
 				m.stored = append(m.stored, stored{row: row})
 			}
@@ -118,6 +126,9 @@ func (m *merger) run(ctx context.Context) error {
 	m.tags()
 	return nil
 }
+
+// grows tells whether versions may get further files at any time.
+func (m *merger) grows() bool { return m.service.traits(m.sight.coords.Format).Growth == GrowsAlways }
 
 // remote gives what n's connection says, nil when it has none or knows nothing.
 func (m *merger) remote(ctx context.Context, n *node) (*upstream.Listing, error) {
@@ -197,6 +208,11 @@ func (m *merger) rows(ctx context.Context) ([]Listed, error) {
 		kept[i].Version = st.row.Version
 		at[st.row.ID], ids[i] = i, st.row.ID
 	}
+	for i, st := range m.stored {
+		for _, id := range st.more {
+			at[id], ids = i, append(ids, id)
+		}
+	}
 	if len(ids) == 0 {
 		return nil, nil
 	}
@@ -204,16 +220,26 @@ func (m *merger) rows(ctx context.Context) ([]Listed, error) {
 		for i := range kept {
 			kept[i].Assets = nil
 		}
+		further := map[string][]artifact.Asset{}
 		if err := tx.AssetsOf(ids, func(a catalog.Asset) error {
 			k := &kept[at[a.VersionID]]
-			k.Assets = append(k.Assets, a.Asset)
+			if a.VersionID == m.stored[at[a.VersionID]].row.ID {
+				k.Assets = append(k.Assets, a.Asset)
+			} else {
+				further[a.VersionID] = append(further[a.VersionID], a.Asset)
+			}
 			return nil
 		}); err != nil {
 			return err
 		}
+		for i, st := range m.stored {
+			for _, id := range st.more {
+				kept[i].Assets = joined(kept[i].Assets, further[id])
+			}
+		}
 		var need []string
 		for i, st := range m.stored {
-			if st.claim != nil && st.row.Origin.Type == artifact.External && agrees(kept[i].Assets, st.claim.Assets) {
+			if st.claim != nil && st.row.Origin.Type == artifact.External && agrees(kept[i].Assets, st.claim.Assets, m.grows()) {
 				kept[i].Manifest, kept[i].Remote = st.claim.Manifest, st.claim.Assets
 			} else {
 				need = append(need, st.row.ID)
@@ -231,11 +257,26 @@ func (m *merger) rows(ctx context.Context) ([]Listed, error) {
 	return slices.DeleteFunc(kept, func(l Listed) bool { return l.Manifest == nil && len(l.Assets) == 0 }), nil
 }
 
-// agrees tells whether a remote's claims fit the assets stored here.
-func agrees(here []artifact.Asset, claims []upstream.ListedAsset) bool {
+// joined adds the assets that have lacks, by name.
+func joined(have, more []artifact.Asset) []artifact.Asset {
+	for _, a := range more {
+		if !slices.ContainsFunc(have, func(h artifact.Asset) bool { return h.Name == a.Name }) {
+			have = append(have, a)
+		}
+	}
+	slices.SortFunc(have, func(a, b artifact.Asset) int { return strings.Compare(a.Name, b.Name) })
+	return have
+}
+
+// agrees tells whether a remote's claims fit the assets stored here. Where
+// versions grow a remote may have withdrawn some.
+func agrees(here []artifact.Asset, claims []upstream.ListedAsset, grows bool) bool {
 	for _, a := range here {
 		i := slices.IndexFunc(claims, func(c upstream.ListedAsset) bool { return c.Name == a.Name })
 		if i < 0 {
+			if grows && len(claims) > 0 {
+				continue
+			}
 			return false
 		}
 		want, err := digest.ParseSRI(claims[i].Integrity)

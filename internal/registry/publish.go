@@ -71,6 +71,11 @@ func (r *Repo) Stage(ctx context.Context, c artifact.Coordinates, name string, c
 	return Staged{artifact.Asset{Name: name, Size: info.Size, Digests: info.Digests}}, nil
 }
 
+// OpenStaged gives the bytes of a staged asset; the caller closes them.
+func (r *Repo) OpenStaged(ctx context.Context, st Staged) (blob.Reader, error) {
+	return r.service.blobs.Open(ctx, blob.Ref{Space: r.node.graph.domain.ID, SHA256: st.Digests.Hex(digest.SHA256)})
+}
+
 // upload classifies what goes wrong with reading what a client sends.
 type upload struct{ r io.Reader }
 
@@ -168,9 +173,13 @@ func (s *Service) create(ctx context.Context, tx *catalog.Tx, n *node, row catal
 	for i, a := range p.Assets {
 		assets[i] = a.Asset
 	}
+	manifest, err := p.manifest(nil)
+	if err != nil {
+		return artifact.Version{}, err
+	}
 	v := artifact.Version{
-		Number: p.Version, Status: p.Status, Manifest: p.Manifest, Published: p.Published,
-		Revision: artifact.Revise(p.Manifest, assets),
+		Number: p.Version, Status: p.Status, Manifest: manifest, Published: p.Published,
+		Revision: artifact.Revise(manifest, assets),
 		Origin:   artifact.Origin{Type: artifact.Internal, Repository: n.id.Name},
 	}
 	if v.Published.IsZero() {
@@ -218,14 +227,18 @@ func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog
 	if err != nil {
 		return held.Version, err
 	}
+	manifest, err := p.manifest(held.Manifest)
+	if err != nil {
+		return held.Version, err
+	}
 	have := plainAssets(rows)
-	lacking, err := lacks(have, p)
+	lacking, replaced, err := lacks(have, p, p.Overwrite && s.traits(row.Coordinates.Format).changes(p.Version))
 	if err != nil {
 		return held.Version, err
 	}
 	e := artifact.Event{
-		Operation: "Updated", AssetsAdded: len(lacking),
-		Metadata:      p.Manifest != nil && !bytes.Equal(p.Manifest, held.Manifest),
+		Operation: "Updated", AssetsAdded: len(lacking) - len(replaced), AssetsUpdated: len(replaced),
+		Metadata:      manifest != nil && !bytes.Equal(manifest, held.Manifest),
 		StatusChanged: held.Status == artifact.Unfinished && p.Status != artifact.Unfinished,
 	}
 	if (len(lacking) > 0 || e.Metadata) && !growth.takes(held.Status) {
@@ -236,10 +249,16 @@ func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog
 		return held.Version, nil
 	}
 	if e.Metadata {
-		held.Manifest = p.Manifest
+		held.Manifest = manifest
 	}
 	if e.StatusChanged {
 		held.Status = p.Status
+	}
+	for _, name := range replaced {
+		if err := tx.DeleteAsset(row, held.ID, name); err != nil {
+			return held.Version, err
+		}
+		have = slices.DeleteFunc(have, func(a artifact.Asset) bool { return a.Name == name })
 	}
 	have = append(have, lacking...)
 	if err := s.mayHold(held.Version, len(have)); err != nil {
@@ -257,19 +276,23 @@ func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog
 	return held.Version, tx.Emit(eventOf(n, row.Coordinates, held.Version, e))
 }
 
-// lacks gives the assets of a publication that are not there; Conflict when
-// another content has the name of one.
-func lacks(have []artifact.Asset, p Publication) (lacking []artifact.Asset, err error) {
+// lacks gives the assets of a publication that are not there, and the names of
+// those that replace others, if they may; else Conflict when another content has
+// the name of one.
+func lacks(have []artifact.Asset, p Publication, mayReplace bool) (lacking []artifact.Asset, replaced []string, err error) {
 	for _, a := range p.Assets {
 		at := slices.IndexFunc(have, func(h artifact.Asset) bool { return h.Name == a.Name })
 		switch {
 		case at < 0:
 			lacking = append(lacking, a.Asset)
-		case have[at].Digests.Hex(digest.SHA256) != a.Digests.Hex(digest.SHA256):
-			return nil, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content", p.Version, a.Name)
+		case have[at].Digests.Hex(digest.SHA256) == a.Digests.Hex(digest.SHA256):
+		case mayReplace:
+			lacking, replaced = append(lacking, a.Asset), append(replaced, a.Name)
+		default:
+			return nil, nil, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content", p.Version, a.Name)
 		}
 	}
-	return lacking, nil
+	return lacking, replaced, nil
 }
 
 // mayHold refuses a version with too many assets (section 1.1).

@@ -16,6 +16,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/maypok86/otter/v2"
+
 	"packhouse/internal/access"
 	"packhouse/internal/artifact"
 	"packhouse/internal/blob"
@@ -52,6 +54,30 @@ type Traits struct {
 	// Local packages are found in the addressed repository alone, never through
 	// upstreams or external connections; copying is how they get elsewhere.
 	Local bool
+	// Whole versions come from outside: when one file is asked for, the others of
+	// its version are fetched behind it (section 7.5), as far as
+	// Options.MaxWholeBytes goes.
+	Whole bool
+	// Changing tells whether a version is one whose content is replaced again and
+	// again, such as a Maven snapshot; nil: none is. It is served from where it
+	// is and never retained elsewhere, and may be overwritten.
+	Changing func(version string) bool
+}
+
+// changes tells whether the content of a version is replaced again and again.
+func (t Traits) changes(version string) bool { return t.Changing != nil && t.Changing(version) }
+
+// Inspector is an Ecosystem that reads what a version is from its files. It is
+// asked when one comes in from outside; what is published the format itself
+// reads (Repo.OpenStaged).
+type Inspector interface {
+	// Inspect gives the facts in one file, nil when it says nothing. An error
+	// means that the file is not what its name says: it is not let in.
+	Inspect(c artifact.Coordinates, version, asset string, content io.ReaderAt, size int64) (facts []byte, err error)
+	// Merge adds facts to a manifest, nil when the version has none yet: a stored
+	// one, or what a remote claims of the version. It must depend on its arguments
+	// alone and may run more than once.
+	Merge(manifest, facts []byte) ([]byte, error)
 }
 
 // Growth is how the assets of a version come (section 9).
@@ -87,6 +113,7 @@ type Options struct {
 	RenderBytes   int64                          // bound of RenderDir, default 2 GiB
 	MaxAssetBytes int64                          // largest asset taken, default 5 GB
 	MaxAssets     int                            // assets of one version, default 350
+	MaxWholeBytes int64                          // of one version brought in whole, see Traits.Whole; default 1 GiB, negative: nothing but what was asked for
 	Now           func() time.Time               // default time.Now
 	Logger        *slog.Logger                   // default slog.Default()
 	// Get gives the way out to the remote of a connection.
@@ -116,6 +143,8 @@ type Service struct {
 	documents  *documents
 	contents   *contents
 	arrivals   arrivals
+	rests      flight.Group[arrivalKey, struct{}] // further files of versions, see bringRest
+	missing    *otter.Cache[arrivalKey, struct{}] // guessed files that remotes did not have lately
 	builds     flight.Group[documentKey, *Document]
 	unfollow   func()
 }
@@ -153,7 +182,7 @@ type Listing struct {
 // Listed is one version of a Listing.
 type Listed struct {
 	artifact.Version                        // Manifest is loaded; nil when the version has none
-	Assets           []artifact.Asset       // stored here; empty when only the remote has it yet
+	Assets           []artifact.Asset       // stored in reach, by name; empty when only the remote has it yet
 	Remote           []upstream.ListedAsset // what the remote lists; empty for internal versions
 }
 
@@ -162,10 +191,33 @@ type Publication struct {
 	Version     string
 	DisplayName string
 	Manifest    []byte // nil: none, or what a version that is there has
-	Assets      []Staged
-	Tags        []string        // npm dist-tags to point at the version
-	Status      artifact.Status // Unfinished when more assets shall follow; empty: Published
-	Published   time.Time       // zero: now; of a version that is there it stays
+	// Merge, in place of Manifest, makes the manifest from the one the version
+	// has, nil when it is new. It runs in the transaction, perhaps more than
+	// once. An error refuses the publication.
+	Merge     func(held []byte) ([]byte, error)
+	Assets    []Staged
+	Overwrite bool            // of a version that changes (Traits): assets of the same name are replaced
+	Tags      []string        // npm dist-tags to point at the version
+	Status    artifact.Status // Unfinished when more assets shall follow; empty: Published
+	Published time.Time       // zero: now; of a version that is there it stays
+}
+
+// manifest is what the version gets, held being what it has.
+func (p *Publication) manifest(held []byte) ([]byte, error) {
+	if p.Merge == nil {
+		return p.Manifest, nil
+	}
+	return p.Merge(held)
+}
+
+// Turn makes one version the content of another, as a new build becomes the
+// current one of a snapshot.
+type Turn struct {
+	Current string // the version that changes; it comes to be when it is not there
+	Next    string // what it becomes: this version is renamed to Current and Published
+	// Retired is the number under which what Current was so far is kept,
+	// Unlisted; empty: it is deleted.
+	Retired func(was artifact.Version) string
 }
 
 // Staged is an asset whose bytes are in the blob store and that no row refers

@@ -12,6 +12,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/maypok86/otter/v2"
+
 	"packhouse/internal/access"
 	"packhouse/internal/artifact"
 	"packhouse/internal/blob"
@@ -27,6 +29,11 @@ const (
 	defaultRenderBytes = 2 << 30
 	defaultMaxAsset    = 5 << 30
 	defaultMaxAssets   = 350
+	defaultMaxWhole    = 1 << 30
+
+	maxMissing     = 50_000 // remembered absent files, about 300 bytes each
+	defaultMissing = 1 * time.Minute
+	wholeTimeout   = 2 * fetchTimeout
 )
 
 // New makes a Service over a catalog and a blob store. ecosystems holds every
@@ -37,6 +44,7 @@ func New(db *catalog.DB, blobs blob.Store, checker *access.Checker, ecosystems [
 	opt.RenderBytes = cmp.Or(opt.RenderBytes, defaultRenderBytes)
 	opt.MaxAssetBytes = cmp.Or(opt.MaxAssetBytes, defaultMaxAsset)
 	opt.MaxAssets = cmp.Or(opt.MaxAssets, defaultMaxAssets)
+	opt.MaxWholeBytes = cmp.Or(opt.MaxWholeBytes, defaultMaxWhole)
 	if opt.Now == nil {
 		opt.Now = time.Now
 	}
@@ -70,6 +78,13 @@ func New(db *catalog.DB, blobs blob.Store, checker *access.Checker, ecosystems [
 	if s.contents, err = newContents(opt.MemoryBytes / 2); err != nil {
 		return nil, err
 	}
+	if s.missing, err = otter.New(&otter.Options[arrivalKey, struct{}]{
+		MaximumSize:      maxMissing,
+		ExpiryCalculator: otter.ExpiryWriting[arrivalKey, struct{}](cmp.Or(opt.Lifetimes.Negative, defaultMissing)),
+	}); err != nil {
+		return nil, err
+	}
+	s.rests.Timeout = wholeTimeout
 	s.remotes = upstream.NewCache(remoteStore{db, blobs}, opt.Lifetimes, opt.Now, opt.Logger)
 	s.unfollow = db.Subscribe(s.gens.follow)
 	return s, nil
@@ -80,6 +95,8 @@ func New(db *catalog.DB, blobs blob.Store, checker *access.Checker, ecosystems [
 func (s *Service) Close() {
 	s.unfollow()
 	s.arrivals.close()
+	s.rests.Close()
+	s.missing.StopAllGoroutines()
 	s.builds.Close()
 	s.remotes.Close()
 }

@@ -97,6 +97,17 @@ func (v *sight) local(n *node) []catalog.Version {
 	return v.versions[v.packages[n].ID]
 }
 
+// row gives a version that a repository holds and may show, nil when there is
+// none.
+func (v *sight) row(n *node, number string) *catalog.Version {
+	rows := v.local(n)
+	i := slices.IndexFunc(rows, func(r catalog.Version) bool { return r.Number == number })
+	if i < 0 || v.hides(rows[i]) {
+		return nil
+	}
+	return &rows[i]
+}
+
 // mayAskOutside is the guard against dependency confusion across repositories:
 // a name that was published inside, anywhere in reach, is never looked up
 // outside, until somebody says ALLOW.

@@ -4,12 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
+	"net/http"
 	"time"
 
 	"github.com/maypok86/otter/v2"
 
 	"packhouse/internal/artifact"
+	"packhouse/internal/digest"
 	"packhouse/internal/fault"
 	"packhouse/internal/flight"
 )
@@ -95,6 +98,7 @@ type Cache struct {
 	states *otter.Cache[key, State]
 	parsed *otter.Cache[string, *Listing]
 	checks flight.Group[key, State]
+	files  flight.Group[key, []byte]
 }
 
 type key struct {
@@ -118,13 +122,14 @@ func NewCache(store Store, life Lifetimes, now func() time.Time, log *slog.Logge
 		Weigher:          func(_ string, l *Listing) uint32 { return uint32(min(l.size, maxParsedBytes+1)) },
 		ExpiryCalculator: otter.ExpiryAccessing[string, *Listing](parsedFor),
 	})
-	c.checks.Timeout = refreshTimeout
+	c.checks.Timeout, c.files.Timeout = refreshTimeout, refreshTimeout
 	return c
 }
 
 // Close cuts off refreshes under way.
 func (c *Cache) Close() {
 	c.checks.Close()
+	c.files.Close()
 	c.parsed.StopAllGoroutines()
 }
 
@@ -262,6 +267,67 @@ func (c *Cache) Listing(ctx context.Context, s *Source, st State) (*Listing, err
 func (c *Cache) Forget(ctx context.Context, s *Source, coords artifact.Coordinates) error {
 	c.states.Invalidate(key{s.Key, coords})
 	return c.store.Drop(ctx, s.Key, coords)
+}
+
+// maxFile bounds what File keeps, in bytes.
+const maxFile = 16 << 20
+
+// File gives a small file that belongs to an asset of a package and never
+// changes, such as the metadata of a wheel. It is asked for once and kept.
+// NotFound when the remote has none, else fault.Upstream.
+func (c *Cache) File(ctx context.Context, s *Source, coords artifact.Coordinates, a ListedAsset) ([]byte, error) {
+	coords.Name += "/" + a.Name // no name of a package has a slash
+	return c.files.Do(ctx, key{s.Key, coords}, func(ctx context.Context) ([]byte, error) {
+		rec, found, err := c.store.Load(ctx, s.Key, coords)
+		if err != nil {
+			return nil, fmt.Errorf("load remote file: %w", err)
+		}
+		if found {
+			if body, err := c.store.Read(ctx, rec); err == nil {
+				return body, nil
+			} // swept away: it is asked for again
+		}
+		body, err := fetchFile(ctx, s, a)
+		if err != nil {
+			if a.Guessed && fault.Is(err, fault.NotFound) {
+				return nil, err
+			}
+			return nil, outside(s, err)
+		}
+		rec = Record{Source: s.Key, Coordinates: coords, Checked: c.now()}
+		if _, err := c.store.Save(ctx, rec, body); err != nil {
+			return nil, fmt.Errorf("keep remote file: %w", err)
+		}
+		return body, nil
+	})
+}
+
+func fetchFile(ctx context.Context, s *Source, a ListedAsset) ([]byte, error) {
+	want, err := digest.ParseSRI(a.Integrity)
+	if a.Integrity != "" && err != nil {
+		return nil, fmt.Errorf("integrity of %s: %w", a.Name, err)
+	}
+	res, err := s.Get(ctx, a.URL, http.Header{"Accept": {"*/*"}})
+	if err != nil {
+		return nil, err
+	}
+	defer res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return nil, fault.New(fault.Upstream, "%s answered %d where %s belongs", s.Connection.Name, res.StatusCode, a.Name)
+	}
+	body, err := io.ReadAll(io.LimitReader(res.Body, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(body) > maxFile {
+		return nil, fault.New(fault.Upstream, "%s is larger than %d bytes", a.Name, maxFile)
+	}
+	if a.Integrity != "" {
+		if err := want.Verify(digest.Of(body)); err != nil {
+			return nil, fault.Wrap(fault.Upstream, err, "%s sent %s with other bytes than it lists", s.Connection.Name, a.Name)
+		}
+	}
+	return body, nil
 }
 
 func (c *Cache) parse(s *Source, coords artifact.Coordinates, body []byte) (*Listing, error) {

@@ -66,6 +66,7 @@ type ListedAsset struct {
 	URL       string // absolute
 	Size      int64  // bytes; 0 when unknown
 	Integrity string // Subresource Integrity metadata (W3C SRI), may hold several digests; empty when unknown
+	Guessed   bool   // named by a rule, not by the remote: that it has none is no failure
 }
 
 // Remote is one outside registry of a format. Implementations are stateless
@@ -78,4 +79,21 @@ type Remote interface {
 	// Locate finds one asset of one version: in the listing for formats whose
 	// documents list files, by rule for the others. NotFound when there is none.
 	Locate(c artifact.Coordinates, version, asset string, l *Listing) (ListedAsset, error)
+}
+
+// Addressed is a Remote whose files have addresses by rule, as in a Maven
+// repository: what no document lists can be fetched all the same. Its Locate
+// takes a nil Listing and gives assets that are Guessed.
+type Addressed interface {
+	Remote
+	// Version is what the rule says of a version: which files usually belong to
+	// it. NotFound for a version that never comes from this remote.
+	Version(c artifact.Coordinates, number string) (ListedVersion, error)
+}
+
+// Verifier is a Remote that keeps digests of assets apart from its listings.
+type Verifier interface {
+	// Integrity gives what ListedAsset.Integrity would say of an asset; empty
+	// when the remote says nothing.
+	Integrity(ctx context.Context, get Get, a ListedAsset) (string, error)
 }

@@ -19,7 +19,7 @@ type registry = upstreamtest.Registry
 
 // cmdRegistry is
 //
-//	registry NAME npm FILE|FOLDER   start one; sets $NAME_URL (upper case, - becomes _)
+//	registry NAME FORMAT FILE|FOLDER   start one (npm, pypi, ...); sets $NAME_URL (upper case, - becomes _)
 //	registry NAME add FILE|FOLDER   publish more
 //	registry NAME stop              refuse connections, until
 //	registry NAME start
@@ -27,37 +27,42 @@ type registry = upstreamtest.Registry
 //	registry NAME heal              end all faults
 //	registry NAME forget            count requests from here on
 //
-// A folder holds NAME/VERSION/FILE as upstreamtest.NPM describes; a file is
-// the same as txtar.
+// What the files of a folder mean is described in upstreamtest, at the function
+// named for the format; a file is the same as txtar.
 func (s *story) cmdRegistry(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: registry NAME npm|add|stop|start|fail|heal|forget ...")
+		ts.Fatalf("usage: registry NAME FORMAT|add|stop|start|fail|heal|forget ...")
 	}
 	name, verb, rest := args[0], args[1], args[2:]
 	r := s.registries[name]
-	if (r == nil) != (verb == "npm") {
+	opens := upstreamtest.Kind(verb)
+	if (r == nil) != opens {
 		ts.Fatalf("registry %s: %s does not fit: it is started once, with a format", name, verb)
 	}
-	if want := map[string]int{"npm": 1, "add": 1}[verb]; verb != "fail" && len(rest) != want {
+	want := 0
+	if opens || verb == "add" {
+		want = 1
+	}
+	if verb != "fail" && len(rest) != want {
 		ts.Fatalf("registry NAME %s takes %d arguments", verb, want)
 	}
-	switch verb {
-	case "npm":
-		r, err := upstreamtest.OpenNPM(readArchive(ts, rest[0]))
+	switch {
+	case opens:
+		r, err := upstreamtest.Open(verb, readArchive(ts, rest[0]))
 		ts.Check(err)
 		s.registries[name] = r
 		ts.Setenv(strings.ToUpper(strings.ReplaceAll(name, "-", "_"))+"_URL", r.URL)
-	case "add":
+	case verb == "add":
 		ts.Check(r.Add(readArchive(ts, rest[0])))
-	case "stop":
+	case verb == "stop":
 		r.Stop()
-	case "start":
+	case verb == "start":
 		ts.Check(r.Start())
-	case "heal":
+	case verb == "heal":
 		r.Heal()
-	case "forget":
+	case verb == "forget":
 		r.Forget()
-	case "fail":
+	case verb == "fail":
 		if len(rest) < 2 {
 			ts.Fatalf("usage: registry NAME fail PATTERN FAULT...")
 		}

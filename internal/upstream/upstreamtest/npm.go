@@ -46,20 +46,7 @@ import (
 // /-/npm/v1/keys verifies.
 func NPM(t testing.TB, a *txtar.Archive) *Registry {
 	t.Helper()
-	f, err := newNPM()
-	if err != nil {
-		t.Fatalf("making the registry's key: %v", err)
-	}
-	return openFor(t, f, a)
-}
-
-// OpenNPM is NPM without a test; the caller calls Stop.
-func OpenNPM(a *txtar.Archive) (*Registry, error) {
-	f, err := newNPM()
-	if err != nil {
-		return nil, err
-	}
-	return open(f, a)
+	return running(t, "npm", a)
 }
 
 type npmFormat struct {

@@ -82,6 +82,42 @@ type activeFault struct {
 	Fault
 }
 
+// kinds are the protocols the fakes speak, by the API's word for the format.
+func kinds() map[string]func() (format, error) {
+	return map[string]func() (format, error){
+		"npm": func() (format, error) { return newNPM() },
+	}
+}
+
+// Open starts a registry of a format, by the API's word for it, with the
+// packages of a; the caller calls Stop. What the files of the archive mean is
+// said by the function of that name (NPM for npm).
+func Open(kind string, a *txtar.Archive) (*Registry, error) {
+	make, ok := kinds()[kind]
+	if !ok {
+		return nil, fmt.Errorf("there is no fake registry for %q", kind)
+	}
+	f, err := make()
+	if err != nil {
+		return nil, err
+	}
+	return open(f, a)
+}
+
+// running is Open for a test, which ends the registry.
+func running(t testing.TB, kind string, a *txtar.Archive) *Registry {
+	t.Helper()
+	r, err := Open(kind, a)
+	if err != nil {
+		t.Fatalf("starting the fake %s registry: %v", kind, err)
+	}
+	t.Cleanup(r.Stop)
+	return r
+}
+
+// Kind tells whether there is a fake for a format.
+func Kind(name string) bool { _, ok := kinds()[name]; return ok }
+
 // open starts a registry of a format with the packages of a.
 func open(f format, a *txtar.Archive) (*Registry, error) {
 	if a != nil {
@@ -94,16 +130,6 @@ func open(f format, a *txtar.Archive) (*Registry, error) {
 		return nil, err
 	}
 	return r, nil
-}
-
-func openFor(t testing.TB, f format, a *txtar.Archive) *Registry {
-	t.Helper()
-	r, err := open(f, a)
-	if err != nil {
-		t.Fatalf("starting the fake registry: %v", err)
-	}
-	t.Cleanup(r.Stop)
-	return r
 }
 
 // Add publishes the packages of a as well; versions that exist are replaced.
