@@ -299,9 +299,11 @@ func (s *Service) bringIn(ctx context.Context, v *sight, k contentKey, h hit, si
 	if s.traits(k.c.Format).Whole && len(h.listed.Assets) > 1 {
 		s.bringRest(ctx, v.root, k, h, since)
 	}
-	if !joined {
-		_, err := a.wait(ctx)
-		return nil, true, passedOver(h, err)
+	if !joined { // too late for it: how it ended shows on the next look, and one that failed is tried again
+		if _, err := a.wait(ctx); ctx.Err() != nil {
+			return nil, false, err
+		}
+		return nil, true, nil
 	}
 	select {
 	case <-a.begun:
