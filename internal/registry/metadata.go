@@ -159,6 +159,9 @@ func (r *Repo) Turn(ctx context.Context, c artifact.Coordinates, t Turn) error {
 			if err := r.service.retire(tx, r.node, p, was, t); err != nil {
 				return err
 			}
+			if next, err = tx.Version(p.ID, t.Next); err != nil { // it may have got what was retired
+				return err
+			}
 		}
 		if err := tx.RenameVersion(p, next, t.Current); err != nil {
 			return err

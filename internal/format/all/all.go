@@ -5,6 +5,7 @@ package all
 import (
 	"packhouse/internal/format"
 	"packhouse/internal/format/generic"
+	"packhouse/internal/format/maven"
 	"packhouse/internal/format/npm"
 )
 
@@ -12,6 +13,7 @@ import (
 func Formats() []format.Format {
 	return []format.Format{
 		npm.New(),
+		maven.New(),
 		generic.New(),
 	}
 }

@@ -353,6 +353,7 @@ func retainedSurvivesOutage(t *testing.T, s suite) {
 	t.Helper()
 	want := s.OutsideBytes(s.outside, s.other)
 	s.wantFile(t, "app", s.other, want)
+	s.wantListed(t, "app", s.other.Name, s.Numbers[0], s.Numbers[1]) // fetching a file need not ask for the list
 	s.outside.Stop()
 	s.wantFile(t, "app", s.other, want)
 	s.wantListed(t, "app", s.other.Name, s.Numbers[0], s.Numbers[1])
