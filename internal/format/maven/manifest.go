@@ -19,7 +19,7 @@ type manifest struct {
 	// Build names, in a version that is a snapshot, the build whose files these
 	// are: TIMESTAMP-NUMBER.
 	Build string `json:"build,omitempty"`
-	POM   *pom   `json:"pom,omitempty"`
+	POM   *pom   `json:"pom,omitzero"` // an empty one says that it has come
 	// Prefix is what a Maven plugin calls its goals by.
 	Prefix string `json:"prefix,omitempty"`
 	// Mismatched has, of an Unfinished version, the assets of which a checksum

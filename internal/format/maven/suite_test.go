@@ -35,9 +35,11 @@ func TestFormat(t *testing.T) {
 			}
 			return upstreamtest.Maven(t, &a)
 		},
-		OutsideList:  func(name string) string { return "GET /" + folder(name) + "maven-metadata.xml" },
-		OutsideFile:  func(name string) string { return "GET /" + folder(name) + "*.jar" },
-		OutsideBytes: func(r *upstreamtest.Registry, v formattest.Version) []byte { return r.Bytes(path(v.Name, v.Number, ".jar")) },
+		OutsideList: func(name string) string { return "GET /" + folder(name) + "maven-metadata.xml" },
+		OutsideFile: func(name string) string { return "GET /" + folder(name) + "*.jar" },
+		OutsideBytes: func(r *upstreamtest.Registry, v formattest.Version) []byte {
+			return r.Bytes(path(v.Name, v.Number, ".jar"))
+		},
 		Publish: func(v formattest.Version) []formattest.Call {
 			return deployment(v.Name, v.Number, map[string][]byte{".pom": pomOf(coordinates(v.Name), v.Number), ".jar": jarOf(v)})
 		},
@@ -197,4 +199,3 @@ func parse(body []byte) (m read, err error) {
 }
 
 func sumOf(body []byte, a digest.Algorithm) string { return digest.Of(body).Hex(a) }
-
