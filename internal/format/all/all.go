@@ -5,6 +5,7 @@ package all
 import (
 	"packhouse/internal/format"
 	"packhouse/internal/format/generic"
+	"packhouse/internal/format/maven"
 	"packhouse/internal/format/npm"
 	"packhouse/internal/format/nuget"
 )
@@ -13,6 +14,7 @@ import (
 func Formats() []format.Format {
 	return []format.Format{
 		npm.New(),
+		maven.New(),
 		nuget.New(),
 		generic.New(),
 	}

@@ -87,6 +87,7 @@ func kinds() map[string]func() (format, error) {
 	return map[string]func() (format, error){
 		"npm":   func() (format, error) { return newNPM() },
 		"nuget": func() (format, error) { return newNuGet(), nil },
+		"maven": func() (format, error) { return newMaven(), nil },
 	}
 }
 
