@@ -6,12 +6,14 @@ import (
 	"packhouse/internal/format"
 	"packhouse/internal/format/generic"
 	"packhouse/internal/format/npm"
+	"packhouse/internal/format/pypi"
 )
 
 // Formats gives every format, in the API's order.
 func Formats() []format.Format {
 	return []format.Format{
 		npm.New(),
+		pypi.New(),
 		generic.New(),
 	}
 }
