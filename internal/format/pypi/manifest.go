@@ -31,7 +31,7 @@ type file struct {
 	RequiresPython string            `json:"requires-python,omitempty"`
 	CoreMetadata   claim             `json:"core-metadata,omitzero"`
 	Yanked         yanked            `json:"yanked,omitzero"`
-	Size           int64             `json:"size,omitempty"`
+	Size           int64             `json:"size,omitzero"`
 	UploadTime     string            `json:"upload-time,omitempty"`
 	Provenance     string            `json:"provenance,omitempty"` // where it is
 }

@@ -163,10 +163,16 @@ func fieldsOf(name, version, file string, data []byte) []part {
 	}
 	sums := digest.Of(data)
 	return []part{
-		{":action", "", []byte("file_upload")}, {"protocol_version", "", []byte("1")}, {"metadata_version", "", []byte("2.1")},
-		{"name", "", []byte(name)}, {"version", "", []byte(version)}, {"filetype", "", []byte(kind)}, {"pyversion", "", []byte("py3")},
+		{":action", "", []byte("file_upload")},
+		{"protocol_version", "", []byte("1")},
+		{"metadata_version", "", []byte("2.1")},
+		{"name", "", []byte(name)},
+		{"version", "", []byte(version)},
+		{"filetype", "", []byte(kind)},
+		{"pyversion", "", []byte("py3")},
 		{"summary", "", []byte("says hello")},
-		{"md5_digest", "", []byte(sums.Hex(digest.MD5))}, {"sha256_digest", "", []byte(sums.Hex(digest.SHA256))},
+		{"md5_digest", "", []byte(sums.Hex(digest.MD5))},
+		{"sha256_digest", "", []byte(sums.Hex(digest.SHA256))},
 	}
 }
 
