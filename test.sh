@@ -14,6 +14,7 @@ exec </dev/null
 
 # Versions of the clients the stories run. One place: change them here.
 NPM10=10.9.9 NPM11=11.21.2 YARN1=1.22.22 YARN4=4.18.1 PNPM=12.21.0 BUN=1.4.5
+NUGET=5.8.0
 AWSCLI=1.45.11 BOTO3=1.43.11
 PIP_OLD=19.3.1 PIP_NEW=26.3 UV=0.13.9 TWINE=7.0.0 POETRY=2.5.1 PDM=2.29.4 PDM_BACKEND=2.5.0 HISHEL=1.4.0 FLIT=4.2.0 PIPENV=2026.10.3
 
@@ -74,6 +75,26 @@ python_client() {
   echo "$*" >"$dir/.installed"
 }
 
+# NuGet is a program for .NET: Mono runs it, with the assemblies it loads at start.
+MONO=(mono-runtime)
+for assembly in microsoft-build4.0 microsoft-build-framework4.0 microsoft-build-utilities-v4.0-4.0 microsoft-csharp4.0 \
+  system-componentmodel-composition4.0 system-data-services4.0 system-data-services-client4.0 system-io-compression4.0 \
+  system-io-compression-filesystem4.0 system-net-http4.0 system-net-http-webrequest4.0 system-runtime-serialization4.0 \
+  system-web4.0 system-xml-linq4.0 windowsbase4.0; do
+  MONO+=("libmono-$assembly-cil")
+done
+nuget_client() {
+  local dir=$CLIENTS/nuget
+  rm -rf "$dir" && mkdir -p "$dir" && cd "$dir" || return
+  echo '{"private":true}' >package.json
+  npm install --no-audit --no-fund --no-update-notifier --loglevel=error "nuget-exe@$NUGET" || return
+  mkdir -p node_modules/.bin
+  printf '#!/bin/sh\nexec mono "%s" "$@"\n' "$dir/node_modules/nuget-exe/nuget-$NUGET.exe" >node_modules/.bin/nuget
+  chmod +x node_modules/.bin/nuget
+  HOME=$dir node_modules/.bin/nuget help >/dev/null || return
+  echo "nuget-exe@$NUGET" >.installed
+}
+
 aws_client() {
   local py=$CACHE/py
   rm -rf "$py"
@@ -91,8 +112,8 @@ simulator() {
 }
 
 # Functions are run by `timeout` in a shell of their own.
-export -f apt_install client python_client simulator aws_client have
-export CLIENTS CACHE AWSCLI BOTO3
+export -f apt_install client python_client simulator nuget_client aws_client have
+export CLIENTS CACHE NUGET AWSCLI BOTO3
 
 say "packhouse: installing what the tests need"
 for program in go node npm python3; do
@@ -104,6 +125,7 @@ have make || packages+=(make)
 have git || packages+=(git)
 have gcc || packages+=(gcc libc6-dev) # the race detector links with it
 have curl || packages+=(curl)
+dpkg -s "${MONO[@]}" >/dev/null 2>&1 || packages+=("${MONO[@]}")
 if [ ${#packages[@]} -gt 0 ]; then step 600 "${packages[*]}" bash -c 'apt_install "$@"' _ "${packages[@]}"; fi
 
 while read -r dir bin spec; do
@@ -129,6 +151,7 @@ poetry poetry==$POETRY
 pdm pdm==$PDM pdm-backend==$PDM_BACKEND hishel==$HISHEL
 pipenv pipenv==$PIPENV
 LIST
+[ "$(cat "$CLIENTS/nuget/.installed" 2>/dev/null)" = "nuget-exe@$NUGET" ] || step 300 "nuget-exe@$NUGET" bash -c nuget_client
 
 cmp -s "$CLIENTS/iam-simulate/.installed" internal/policy/testdata/simulator/package-lock.json ||
   step 300 "the reference simulator of policies" bash -c simulator

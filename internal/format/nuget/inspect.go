@@ -2,10 +2,8 @@ package nuget
 
 import (
 	"io"
-	"maps"
 
 	"github.com/go-json-experiment/json"
-	"github.com/go-json-experiment/json/jsontext"
 
 	"packhouse/internal/artifact"
 	"packhouse/internal/fault"
@@ -32,31 +30,20 @@ func (m *metadata) manifest() ([]byte, error) {
 	return json.Marshal(m, lenient(), json.Deterministic(true))
 }
 
-// notKept are the members of a remote's entry that are about the remote, or
-// that this house says itself.
-func notKept() []string {
-	return []string{"@id", "@type", "@context", "packageContent", "listed", "published", "licenseFound", "commitId", "commitTimeStamp"}
-}
-
-// Merge implements registry.Inspector: what a package says of itself replaces
-// what a remote claims; deprecation and the like stay.
+// Merge implements registry.Inspector. What a package is, it says itself; of a
+// remote's claims those stay that are made afterwards, of deprecation and
+// vulnerabilities.
 func (Format) Merge(manifest, facts []byte) ([]byte, error) {
-	all := map[string]jsontext.Value{}
-	if manifest != nil {
-		if err := json.Unmarshal(manifest, &all, lenient()); err != nil {
-			return nil, fault.Wrap(fault.Upstream, err, "the remote's entry cannot be read")
-		}
-		for _, name := range notKept() {
-			delete(all, name)
-		}
-	}
-	said := map[string]jsontext.Value{}
-	if err := json.Unmarshal(facts, &said, lenient()); err != nil {
+	m, err := readMetadata(facts)
+	if err != nil {
 		return nil, err
 	}
-	maps.Copy(all, said)
-	if len(said["dependencyGroups"]) == 0 {
-		delete(all, "dependencyGroups")
+	if manifest != nil {
+		claims, err := readMetadata(manifest)
+		if err != nil {
+			return nil, fault.Wrap(fault.Upstream, err, "the remote's entry cannot be read")
+		}
+		m.Deprecation, m.Vulnerabilities = claims.Deprecation, claims.Vulnerabilities
 	}
-	return json.Marshal(all, lenient(), json.Deterministic(true))
+	return m.manifest()
 }

@@ -153,9 +153,12 @@ func entryOf(id, version string, spec []byte) (object, error) {
 			Authors     string `xml:"authors"`
 			Description string `xml:"description"`
 			Tags        string `xml:"tags"`
-			License     string `xml:"license"`
-			ProjectURL  string `xml:"projectUrl"`
-			Groups      []struct {
+			License     struct {
+				Type string `xml:"type,attr"`
+				Text string `xml:",chardata"`
+			} `xml:"license"`
+			ProjectURL string `xml:"projectUrl"`
+			Groups     []struct {
 				Framework    string            `xml:"targetFramework,attr"`
 				Dependencies []nugetDependency `xml:"dependency"`
 			} `xml:"dependencies>group"`
@@ -168,7 +171,10 @@ func entryOf(id, version string, spec []byte) (object, error) {
 	m := doc.Metadata
 	entry := object{
 		"@type": "PackageDetails", "id": id, "version": version, "authors": m.Authors, "description": m.Description,
-		"projectUrl": m.ProjectURL, "licenseExpression": m.License, "tags": strings.Fields(m.Tags), "listed": true,
+		"projectUrl": m.ProjectURL, "tags": strings.Fields(m.Tags), "listed": true,
+	}
+	if m.License.Type == "expression" {
+		entry["licenseExpression"] = m.License.Text
 	}
 	if strings.EqualFold(m.Version[:min(len(version), len(m.Version))], version) {
 		entry["version"] = m.Version // with its build metadata
