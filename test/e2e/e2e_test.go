@@ -124,8 +124,13 @@ func tell(t *testing.T, path, client string, h heading) {
 	s := &story{t: t, client: client, log: filepath.Join(t.TempDir(), "server.log"), registries: map[string]*registry{}}
 	s.plugins = plugins(t, h.providers)
 	if client != "" {
-		s.clientBin = filepath.Join(clientsDir(), client, "node_modules", ".bin")
-		if _, err := os.Stat(s.clientBin); err != nil {
+		s.clientBin = filepath.Join(clientsDir(), client, "node_modules", ".bin") // of npm packages
+		_, err := os.Stat(s.clientBin)
+		if err != nil {
+			s.clientBin = filepath.Join(clientsDir(), client, "bin")
+			_, err = os.Stat(s.clientBin)
+		}
+		if err != nil {
 			leaveOut(t, client+" is not installed")
 		}
 	}
@@ -278,6 +283,11 @@ func (s *story) setup(env *testscript.Env) error {
 		"PNPM_HOME="+filepath.Join(s.home, ".pnpm"),
 		"BUN_INSTALL_CACHE_DIR="+filepath.Join(s.home, ".bun-cache"),
 		"COREPACK_ENABLE_DOWNLOAD_PROMPT=0", "DO_NOT_TRACK=1",
+
+		// Java asks the system for the home folder, not HOME.
+		"MAVEN_OPTS=-Duser.home="+s.home+" -XX:TieredStopAtLevel=1", "GRADLE_OPTS=-Duser.home="+s.home,
+		"GRADLE_USER_HOME="+filepath.Join(s.home, ".gradle"),
+		"MAVEN_REPOSITORY="+filepath.Join(clientsDir(), "maven-repository"), // plugins, as a public repository has them
 
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=",
 		"AWS_CONFIG_FILE="+filepath.Join(s.home, ".aws", "config"),
