@@ -27,7 +27,7 @@ import (
 // Of each, .md5 and .sha1 are made, and of an artifact its maven-metadata.xml
 // with the versions in the order of the archive, unless they are in the archive
 // themselves; so is the metadata of groups. What a local repository of a client
-// has beside (_remote.repositories, *.lastUpdated, maven-metadata-*.xml) is
+// has beside (.*, _remote.repositories, *.lastUpdated, maven-metadata-*.xml) is
 // passed over, so that one can be served. Files were changed a day apart from
 // 2020-01-01.
 func Maven(t testing.TB, a *txtar.Archive) *Registry {
@@ -51,7 +51,7 @@ func (f *mavenFormat) add(a *txtar.Archive) error {
 	defer f.mu.Unlock()
 	for _, file := range a.Files {
 		base := path.Base(file.Name)
-		if base == "_remote.repositories" || base == "resolver-status.properties" || strings.HasSuffix(base, ".lastUpdated") ||
+		if strings.HasPrefix(file.Name, ".") || base == "_remote.repositories" || base == "resolver-status.properties" || strings.HasSuffix(base, ".lastUpdated") ||
 			strings.HasPrefix(base, "maven-metadata-") {
 			continue
 		}
