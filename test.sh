@@ -16,6 +16,7 @@ exec </dev/null
 NPM10=10.9.9 NPM11=11.21.2 YARN1=1.22.22 YARN4=4.18.1 PNPM=12.21.0 BUN=1.4.5
 NUGET=5.8.0
 AWSCLI=1.45.11 BOTO3=1.43.11
+PIP_OLD=19.3.1 PIP_NEW=26.3 UV=0.13.9 TWINE=7.0.0 POETRY=2.5.1 PDM=2.29.4 PDM_BACKEND=2.5.0 HISHEL=1.4.0 FLIT=4.2.0 PIPENV=2026.10.3
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/packhouse-test
 CLIENTS=$CACHE/clients
@@ -65,6 +66,15 @@ client() {
   echo "$spec" >.installed
 }
 
+# python_client FOLDER SPEC...: Python packages in a virtual environment of their own.
+python_client() {
+  local dir=$CLIENTS/$1; shift
+  rm -rf "$dir"
+  python3 -m venv "$dir" || { apt_install python3-venv && python3 -m venv "$dir"; } || return
+  "$dir/bin/python" -m pip install -q --disable-pip-version-check "$@" || return
+  echo "$*" >"$dir/.installed"
+}
+
 # NuGet is a program for .NET: Mono runs it, with the assemblies it loads at start.
 MONO=(mono-runtime)
 for assembly in microsoft-build4.0 microsoft-build-framework4.0 microsoft-build-utilities-v4.0-4.0 microsoft-csharp4.0 \
@@ -102,7 +112,7 @@ simulator() {
 }
 
 # Functions are run by `timeout` in a shell of their own.
-export -f apt_install client simulator nuget_client aws_client have
+export -f apt_install client python_client simulator nuget_client aws_client have
 export CLIENTS CACHE NUGET AWSCLI BOTO3
 
 say "packhouse: installing what the tests need"
@@ -129,6 +139,18 @@ pnpm pnpm pnpm@$PNPM
 bun bun bun@$BUN
 LIST
 
+while read -r dir specs; do
+  # shellcheck disable=SC2086 # several specs
+  [ "$(cat "$CLIENTS/$dir/.installed" 2>/dev/null)" = "$specs" ] || step 300 "$specs" bash -c 'python_client "$@"' _ "$dir" $specs
+done <<LIST
+pip-old pip==$PIP_OLD
+pip-new pip==$PIP_NEW
+uv uv==$UV
+twine twine==$TWINE flit==$FLIT
+poetry poetry==$POETRY
+pdm pdm==$PDM pdm-backend==$PDM_BACKEND hishel==$HISHEL
+pipenv pipenv==$PIPENV
+LIST
 [ "$(cat "$CLIENTS/nuget/.installed" 2>/dev/null)" = "nuget-exe@$NUGET" ] || step 300 "nuget-exe@$NUGET" bash -c nuget_client
 
 cmp -s "$CLIENTS/iam-simulate/.installed" internal/policy/testdata/simulator/package-lock.json ||

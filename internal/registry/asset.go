@@ -120,6 +120,7 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 	}
 	content, err = s.stored(ctx, st, root, h)
 	if err == nil {
+		content.changing = s.traits(k.c.Format).changes(k.version)
 		s.contents.cache.Set(k, content)
 	}
 	return content, false, err

@@ -87,6 +87,8 @@ func kinds() map[string]func() (format, error) {
 	return map[string]func() (format, error){
 		"npm":   func() (format, error) { return newNPM() },
 		"nuget": func() (format, error) { return newNuGet(), nil },
+		"maven": func() (format, error) { return newMaven(), nil },
+		"pypi":  func() (format, error) { return newPyPI(), nil },
 	}
 }
 
