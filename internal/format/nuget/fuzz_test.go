@@ -170,7 +170,7 @@ func TestList_FollowsASourceThatMoves(t *testing.T) {
 	asked := map[string]int{}
 	get := func(_ context.Context, address string, _ http.Header) (*http.Response, error) {
 		asked[address]++
-		body := ""
+		var body string
 		switch address {
 		case "http://r.test/v3/index.json":
 			body = `{"resources":[{"@id":"http://r.test/` + place + `/","@type":["RegistrationsBaseUrl/3.6.0","x"]}]}`

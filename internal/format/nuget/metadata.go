@@ -116,18 +116,13 @@ type text string
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (t *text) UnmarshalJSON(b []byte) error {
-	*t = ""
-	switch jsontext.Value(b).Kind() {
-	case '"':
+	if jsontext.Value(b).Kind() == '"' {
 		return json.Unmarshal(b, (*string)(t), lenient())
-	case '[':
-		var w words
-		if err := w.UnmarshalJSON(b); err != nil {
-			return err
-		}
-		*t = text(strings.Join(w, ", "))
 	}
-	return nil
+	var w words
+	err := w.UnmarshalJSON(b)
+	*t = text(strings.Join(w, ", "))
+	return err
 }
 
 // words are strings in a list, or in one string with white space or commas
@@ -137,7 +132,7 @@ type words []string
 // UnmarshalJSON implements json.Unmarshaler.
 func (w *words) UnmarshalJSON(b []byte) error {
 	*w = nil
-	switch jsontext.Value(b).Kind() {
+	switch b[0] {
 	case '"':
 		var s string
 		if err := json.Unmarshal(b, &s, lenient()); err != nil {
@@ -178,7 +173,7 @@ type list[T any] []T
 // UnmarshalJSON implements json.Unmarshaler.
 func (l *list[T]) UnmarshalJSON(b []byte) error {
 	*l = nil
-	switch jsontext.Value(b).Kind() {
+	switch b[0] {
 	case '[':
 		var items []jsontext.Value
 		if err := json.Unmarshal(b, &items, lenient()); err != nil {

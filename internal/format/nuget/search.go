@@ -23,6 +23,9 @@ const (
 // searchStep is how many names are looked at together.
 const searchStep = 50
 
+// exactField is the field of a query that names a whole ID.
+const exactField = "package" + "id"
+
 // query is what search and autocomplete ask for
 // (search-query-service-resource.md).
 type query struct {
@@ -50,10 +53,8 @@ func readQuery(r *format.Request) (query, url.Values, error) {
 		q.semVer2 = level.part[0] >= 2
 	}
 	q.text = strings.ToLower(strings.TrimSpace(values.Get("q")))
-	for _, field := range []string{"packageid:", "id:"} {
-		if rest, ok := strings.CutPrefix(q.text, field); ok {
-			q.text, q.exact = strings.Trim(rest, `" `), field == "packageid:"
-		}
+	if field, rest, ok := strings.Cut(q.text, ":"); ok && (field == exactField || field == "id") {
+		q.text, q.exact = strings.Trim(rest, `" `), field == exactField
 	}
 	return q, values, nil
 }

@@ -70,8 +70,8 @@ func sourceName(endpoint string) string {
 func elementName(name string) string {
 	var b strings.Builder
 	for i, r := range name {
-		letter := r == '_' || unicode.IsLetter(r)
-		if letter && !(r == '_' && strings.HasPrefix(name[i:], "_x")) || i > 0 && (r == '-' || r == '.' || unicode.IsDigit(r)) {
+		first := unicode.IsLetter(r) || r == '_' && !strings.HasPrefix(name[i:], "_x")
+		if first || i > 0 && (r == '-' || r == '.' || unicode.IsDigit(r)) {
 			b.WriteRune(r)
 			continue
 		}
