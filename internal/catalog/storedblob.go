@@ -16,8 +16,11 @@ type StoredBlob struct {
 // StoreBlob records that a space keeps a content; one known already stays as it
 // is.
 func (tx *Tx) StoreBlob(space, sha256 string, size int64) error {
-	_, err := tx.exec("INSERT INTO stored_blob (space, sha256, size, created) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+	n, err := tx.exec("INSERT INTO stored_blob (space, sha256, size, created) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
 		space, sha256, size, tx.now().UnixMicro())
+	if n > 0 && space != RemoteSpace {
+		tx.counts(usageDelta{domainID: space, bytes: size, files: 1})
+	}
 	return err
 }
 
@@ -62,6 +65,9 @@ func (tx *Tx) HasBlob(space, sha256 string) (bool, error) {
 
 // DeleteBlob removes the row of a blob, present or not.
 func (tx *Tx) DeleteBlob(space, sha256 string) error {
-	_, err := tx.exec("DELETE FROM stored_blob WHERE space = $1 AND sha256 = $2", space, sha256)
+	gone, err := tx.deleteSizes("DELETE FROM stored_blob WHERE space = $1 AND sha256 = $2", space, sha256)
+	if gone.domainID = space; space != RemoteSpace {
+		tx.counts(gone)
+	}
 	return err
 }
