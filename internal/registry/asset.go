@@ -24,7 +24,12 @@ func (r *Repo) Asset(ctx context.Context, c artifact.Coordinates, version, name 
 	if err := r.MayRead(ctx); err != nil {
 		return nil, err
 	}
-	return r.service.content(ctx, r.node, contentKey{r.node.repo.ID, c, version, name})
+	content, err := r.service.content(ctx, r.node, contentKey{r.node.repo.ID, c, version, name})
+	if err == nil {
+		fetched := content.arrival != nil && content.arrival.claimed.CompareAndSwap(false, true)
+		r.answers(AnswerAsset, fetched, content.Version.Origin.Type == artifact.External)
+	}
+	return content, err
 }
 
 // content is Asset for a caller who may read.

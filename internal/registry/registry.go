@@ -177,6 +177,7 @@ type Listing struct {
 
 	freshUntil time.Time
 	parts      []part // the remote documents this was made from
+	asked      bool   // one of them was asked for to make this
 }
 
 // Listed is one version of a Listing.
