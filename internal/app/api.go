@@ -90,6 +90,7 @@ func (a *App) callDone(ctx context.Context, c *restjson.Call, _ int, err error) 
 	}
 	if x != nil {
 		a.recordCall(ctx, x.Entry(), c, err)
+		a.countCall(ctx, x.Usage(), *x.Entry(), c, err)
 	}
 	if err == nil {
 		return

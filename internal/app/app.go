@@ -39,6 +39,7 @@ import (
 	"packhouse/internal/outbound"
 	"packhouse/internal/registry"
 	"packhouse/internal/upkeep"
+	"packhouse/internal/usage"
 )
 
 // Options are what a server is given besides its configuration.
@@ -71,8 +72,9 @@ type App struct {
 	health     *ops.Health
 	requests   *ops.RequestLog
 	trail      *audit.Trail // nil without access records
+	ledger     *usage.Ledger
 
-	administrators catalog.Memo[artifact.RepositoryID, string] // for the records
+	repositories catalog.Memo[artifact.RepositoryID, repositoryFacts] // for the records
 
 	lock        *os.File
 	known       map[string]artifact.Connection
@@ -143,6 +145,10 @@ func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error
 	if err := a.openTrail(ctx); err != nil {
 		return nil, err
 	}
+	if a.ledger, err = usage.Open(ctx, usage.Options{DB: a.db, Now: a.now, Logger: a.log}); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, a.ledger.Close)
 	if err := a.openRegistry(); err != nil {
 		return nil, err
 	}
@@ -316,7 +322,7 @@ func (a *App) listen(ctx context.Context) error {
 		main.metrics = a.metrics.Handler()
 	}
 	edge := &ops.Edge{
-		Next: main, Metrics: a.metrics, Log: a.requests, Audit: a.trail, Errors: a.log, Now: a.now,
+		Next: main, Metrics: a.metrics, Log: a.requests, Audit: a.trail, Usage: a.ledger, Errors: a.log, Now: a.now,
 		Trusted: a.cfg.TrustedProxies, BodyPatience: bodyPatience,
 	}
 	for _, s := range []struct {

@@ -97,6 +97,8 @@ func table() []kind {
 		{"sweep-blobs", time.Hour, 2 * time.Hour, (*Runner).sweepBlobs},
 		{"purge-dead-letters", time.Hour, 10 * time.Minute, (*Runner).purgeLetters},
 		{"tidy-access-records", 10 * time.Minute, 10 * time.Minute, (*Runner).tidyRecords},
+		{"roll-up-usage", 30 * time.Second, 10 * time.Minute, (*Runner).rollUpUsage},
+		{"check-usage", 24 * time.Hour, time.Hour, (*Runner).checkUsage},
 		{"rotate-keys", time.Hour, time.Minute, (*Runner).rotateKeys},
 	}
 }
