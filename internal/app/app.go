@@ -291,7 +291,10 @@ func (a *App) observe() {
 	a.metrics.Storage(a.blobs.Stats)
 	stored := &storedBytes{app: a}
 	a.observeEvents()
-	a.metrics.Gauge("stored_bytes", "Bytes kept, each content once per domain.", stored.value)
+	a.metrics.Gauge("stored_bytes", "Bytes kept, each content once per domain.", stored.total)
+	a.metrics.Usage(a.ledger.Totals, stored.each)
+	a.metrics.Counter("usage_crowded_total", "Requests counted for their repository, but not for their version, because too many versions were used at once.",
+		func() float64 { return float64(a.ledger.Stats().Crowded) })
 	a.observeTrail()
 	folder := blobFolder(a.cfg)
 	a.metrics.Gauge("disk_free_bytes", "Bytes left on the disk that holds the blobs.", func() float64 {

@@ -72,6 +72,10 @@ func (a *API) Rows() []restjson.Row {
 
 		// What CodeArtifact has not.
 		row(a, "CreateAccount", post, "/v1/account", onOrganization, a.createAccount, "make an account with an administrator, whose secret is shown this once"),
+		row(a, "GetPopularPackages", get, "/v1/reports/popular-packages", onReported, a.getPopularPackages, "report the packages that are downloaded most"),
+		row(a, "GetStalePackages", get, "/v1/reports/stale-packages", onReported, a.getStalePackages, "report packages that nobody has downloaded for long"),
+		row(a, "GetStorageReport", get, "/v1/reports/storage", onReported, a.getStorageReport, "report the bytes that are kept and how they grow"),
+		row(a, "GetUsageReport", post, "/v1/reports/usage", onReported, a.getUsageReport, "report downloads, publishes, cache hits, bytes and errors over time"),
 		row(a, "ListAccounts", post, "/v1/accounts", onOrganization, a.listAccounts, "list the accounts of this server"),
 	}
 }

@@ -56,6 +56,7 @@ func Shapes() restjson.Shapes {
 
 		"AuthorizationTokenDurationSeconds": s{Min: 0, Max: 43200},
 		"MaxResults":                        s{Min: 1, Max: 1000},
+		"ReportDays":                        s{Min: 1, Max: 1826},
 
 		"AllowPublish":                      s{Enum: []string{"ALLOW", "BLOCK"}},
 		"AllowUpstream":                     s{Enum: []string{"ALLOW", "BLOCK"}},
@@ -65,6 +66,7 @@ func Shapes() restjson.Shapes {
 		"PackageGroupOriginRestrictionType": s{Enum: []string{"EXTERNAL_UPSTREAM", "INTERNAL_UPSTREAM", "PUBLISH"}},
 		"PackageVersionOriginType":          s{Enum: []string{"INTERNAL", "EXTERNAL", "UNKNOWN"}},
 		"PackageVersionSortType":            s{Enum: []string{"PUBLISHED_TIME"}},
+		"ReportPeriod":                      s{Enum: []string{"MINUTE", "HOUR", "DAY"}},
 		"VersionPolicy":                     s{Enum: []string{"RELEASE", "SNAPSHOT", "MIXED"}},
 		"PackageVersionStatus":              s{Enum: []string{"Published", "Unfinished", "Unlisted", "Archived", "Disposed", "Deleted"}},
 
