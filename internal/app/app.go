@@ -153,8 +153,9 @@ func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error
 		return nil, err
 	}
 	a.upkeep = upkeep.New(upkeep.Options{
-		DB: a.db, Blobs: a.blobs, Identity: a.identities, Records: a.trail, Local: []upkeep.Local{upkeep.Spools(a.disk)},
-		Sinks: a.sinks(), Region: a.cfg.Region, Letters: a.cfg.DeadLetters, Event: a.metrics.Event,
+		DB: a.db, Blobs: a.blobs, Identity: a.identities, Records: a.trail, Local: []upkeep.Local{upkeep.Spools(a.disk), upkeep.Quarantine(a.disk)},
+		Restore: a.registry.Restore,
+		Sinks:   a.sinks(), Region: a.cfg.Region, Letters: a.cfg.DeadLetters, Event: a.metrics.Event,
 		Now: a.now, Logger: a.log, Done: func(kind string, took time.Duration, err error) { a.metrics.Job(kind, took, err == nil) },
 	})
 	a.health = ops.NewHealth(a.log,
@@ -213,6 +214,9 @@ func (a *App) openData(ctx context.Context) error {
 		return err
 	}
 	a.closers = append(a.closers, a.db.Close)
+	if err := a.db.Update(ctx, func(tx *catalog.Tx) error { return tx.ReleaseJobs() }); err != nil {
+		return err
+	}
 
 	folder := blobFolder(a.cfg)
 	a.disk, err = fsblob.Open(ctx, folder, fsblob.Options{Log: a.log, Limits: blob.Limits{MaxBytes: int64(a.cfg.MaxAssetSize)}})

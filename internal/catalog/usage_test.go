@@ -306,7 +306,10 @@ func TestUsage_StaleAndStorageSamples(t *testing.T) {
 	d, repos := house(t, db, "one")
 	ps := ensure(t, db, repos[0], npmName("old"), npmName("used"), npmName("new"), npmName("empty"))
 	update(t, db, func(tx *Tx) error { return errors.Join(sized(tx, ps[0], "1", "aaa"), sized(tx, ps[1], "1", "bbbb")) })
-	update(t, db, func(tx *Tx) error { _, err := tx.FoldUsage(10); return errors.Join(err, tx.SampleStorage(), tx.SampleStorage()) })
+	update(t, db, func(tx *Tx) error {
+		_, err := tx.FoldUsage(10)
+		return errors.Join(err, tx.SampleStorage(), tx.SampleStorage())
+	})
 	now = begin.Add(40 * 24 * time.Hour)
 	update(t, db, func(tx *Tx) error {
 		return errors.Join(sized(tx, ps[2], "1", "cc"), tx.RecordUsage(UsageFlush{Node: "n", Number: 1, At: now, Versions: []VersionUse{

@@ -90,7 +90,7 @@ type command struct {
 
 func run(ctx context.Context, env *Env) (err error) {
 	commands := []command{
-		serveCommand(), quickstartCommand(), loginCommand(), whoamiCommand(), accessKeyCommand(), awsModelCommand(), doctorCommand(), reportCommand(), versionCommand(),
+		serveCommand(), quickstartCommand(), loginCommand(), whoamiCommand(), accessKeyCommand(), awsModelCommand(), doctorCommand(), reportCommand(), fsckCommand(), versionCommand(),
 	}
 	commands = append(commands, env.operations(env.asked(commands))...)
 	var root struct{}

@@ -146,6 +146,7 @@ type Service struct {
 	rests      flight.Group[arrivalKey, struct{}] // further files of versions, see bringRest
 	missing    *otter.Cache[arrivalKey, struct{}] // guessed files that remotes did not have lately
 	builds     flight.Group[documentKey, *Document]
+	restores   flight.Group[blob.Ref, struct{}]
 	unfollow   func()
 }
 

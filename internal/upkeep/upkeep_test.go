@@ -91,9 +91,14 @@ type shop struct {
 
 func newShop(t *testing.T, db *catalog.DB, blobs blob.Store) *shop {
 	t.Helper()
+	return newShopNamed(t, db, blobs, "corp")
+}
+
+func newShopNamed(t *testing.T, db *catalog.DB, blobs blob.Store, domain string) *shop {
+	t.Helper()
 	s := &shop{t: t, db: db, blobs: blobs}
 	update(t, db, func(tx *catalog.Tx) (err error) {
-		if s.domain, err = tx.InsertDomain(catalog.Domain{Owner: owner, Name: "corp"}); err != nil {
+		if s.domain, err = tx.InsertDomain(catalog.Domain{Owner: owner, Name: domain}); err != nil {
 			return err
 		}
 		s.repo, err = tx.InsertRepository(catalog.Repository{DomainID: s.domain.ID, Name: "repo", Administrator: owner})
