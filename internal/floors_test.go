@@ -22,7 +22,7 @@ const floors = `
 cmd, test, bench
 config < app < cli
 format < control, eventsapi, iamapi, dataplane, ops < web
-identity, access < registry, audit < upkeep
+identity, access < registry, audit, usage < upkeep
 blob, event, job, upstream, restjson < awsjson, awsquery, catalog
 artifact, policy, sigv4
 fault < arn, digest, flight, lane, page, outbound, seal

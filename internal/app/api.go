@@ -29,7 +29,7 @@ func (a *App) newAPI() http.Handler {
 	cfg := restjson.Config{Describe: a.describeCall, Begin: a.callBegins, Done: a.callDone}
 	return &apis{
 		codeartifact: control.New(control.Options{
-			DB: a.db, Registry: a.registry, Checker: a.access, Identity: a.identities, Audit: a.trail,
+			DB: a.db, Registry: a.registry, Checker: a.access, Identity: a.identities, Audit: a.trail, Usage: a.ledger,
 			Region: a.cfg.Region, Account: a.cfg.Account, BaseURL: a.base, HTTP: cfg, Logger: a.log,
 		}).Handler(),
 		query:  iamapi.New(a.db, a.identities, a.access, cfg),
@@ -90,6 +90,7 @@ func (a *App) callDone(ctx context.Context, c *restjson.Call, _ int, err error) 
 	}
 	if x != nil {
 		a.recordCall(ctx, x.Entry(), c, err)
+		a.countCall(ctx, x.Usage(), *x.Entry(), c, err)
 	}
 	if err == nil {
 		return

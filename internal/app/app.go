@@ -39,6 +39,7 @@ import (
 	"packhouse/internal/outbound"
 	"packhouse/internal/registry"
 	"packhouse/internal/upkeep"
+	"packhouse/internal/usage"
 )
 
 // Options are what a server is given besides its configuration.
@@ -71,8 +72,9 @@ type App struct {
 	health     *ops.Health
 	requests   *ops.RequestLog
 	trail      *audit.Trail // nil without access records
+	ledger     *usage.Ledger
 
-	administrators catalog.Memo[artifact.RepositoryID, string] // for the records
+	repositories catalog.Memo[artifact.RepositoryID, repositoryFacts] // for the records
 
 	lock        *os.File
 	known       map[string]artifact.Connection
@@ -143,12 +145,17 @@ func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error
 	if err := a.openTrail(ctx); err != nil {
 		return nil, err
 	}
+	if a.ledger, err = usage.Open(ctx, usage.Options{DB: a.db, Now: a.now, Logger: a.log}); err != nil {
+		return nil, err
+	}
+	a.closers = append(a.closers, a.ledger.Close)
 	if err := a.openRegistry(); err != nil {
 		return nil, err
 	}
 	a.upkeep = upkeep.New(upkeep.Options{
-		DB: a.db, Blobs: a.blobs, Identity: a.identities, Records: a.trail, Local: []upkeep.Local{upkeep.Spools(a.disk)},
-		Sinks: a.sinks(), Region: a.cfg.Region, Letters: a.cfg.DeadLetters, Event: a.metrics.Event,
+		DB: a.db, Blobs: a.blobs, Identity: a.identities, Records: a.trail, Local: []upkeep.Local{upkeep.Spools(a.disk), upkeep.Quarantine(a.disk)},
+		Restore: a.registry.Restore,
+		Sinks:   a.sinks(), Region: a.cfg.Region, Letters: a.cfg.DeadLetters, Event: a.metrics.Event,
 		Now: a.now, Logger: a.log, Done: func(kind string, took time.Duration, err error) { a.metrics.Job(kind, took, err == nil) },
 	})
 	a.health = ops.NewHealth(a.log,
@@ -207,6 +214,9 @@ func (a *App) openData(ctx context.Context) error {
 		return err
 	}
 	a.closers = append(a.closers, a.db.Close)
+	if err := a.db.Update(ctx, func(tx *catalog.Tx) error { return tx.ReleaseJobs() }); err != nil {
+		return err
+	}
 
 	folder := blobFolder(a.cfg)
 	a.disk, err = fsblob.Open(ctx, folder, fsblob.Options{Log: a.log, Limits: blob.Limits{MaxBytes: int64(a.cfg.MaxAssetSize)}})
@@ -285,7 +295,10 @@ func (a *App) observe() {
 	a.metrics.Storage(a.blobs.Stats)
 	stored := &storedBytes{app: a}
 	a.observeEvents()
-	a.metrics.Gauge("stored_bytes", "Bytes kept, each content once per domain.", stored.value)
+	a.metrics.Gauge("stored_bytes", "Bytes kept, each content once per domain.", stored.total)
+	a.metrics.Usage(a.ledger.Totals, stored.each)
+	a.metrics.Counter("usage_crowded_total", "Requests counted for their repository, but not for their version, because too many versions were used at once.",
+		func() float64 { return float64(a.ledger.Stats().Crowded) })
 	a.observeTrail()
 	folder := blobFolder(a.cfg)
 	a.metrics.Gauge("disk_free_bytes", "Bytes left on the disk that holds the blobs.", func() float64 {
@@ -316,7 +329,7 @@ func (a *App) listen(ctx context.Context) error {
 		main.metrics = a.metrics.Handler()
 	}
 	edge := &ops.Edge{
-		Next: main, Metrics: a.metrics, Log: a.requests, Audit: a.trail, Errors: a.log, Now: a.now,
+		Next: main, Metrics: a.metrics, Log: a.requests, Audit: a.trail, Usage: a.ledger, Errors: a.log, Now: a.now,
 		Trusted: a.cfg.TrustedProxies, BodyPatience: bodyPatience,
 	}
 	for _, s := range []struct {

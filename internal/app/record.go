@@ -15,6 +15,7 @@ import (
 	"packhouse/internal/iamapi"
 	"packhouse/internal/identity"
 	"packhouse/internal/restjson"
+	"packhouse/internal/usage"
 )
 
 // openTrail opens the access records: in a file of their own, so that writing
@@ -139,7 +140,28 @@ func (a *App) describeEntry(ctx context.Context, e *audit.Entry, c *restjson.Cal
 		}
 	}
 	if id.Name != "" {
-		e.Administrator = a.administrator(ctx, id)
+		e.Administrator = a.repositoryFacts(ctx, id).administrator
+	}
+}
+
+// countCall says of a call about a repository what is counted; e is its access
+// record, which is empty where none are kept.
+func (a *App) countCall(ctx context.Context, u *usage.Request, e audit.Entry, c *restjson.Call, err error) {
+	if c.Source != audit.CodeArtifact || c.Input == nil || c.Principal == nil {
+		return
+	}
+	if e.Event == "" {
+		a.describeEntry(ctx, &e, c)
+	}
+	if e.Repository == "" {
+		return
+	}
+	id := artifact.RepositoryID{Owner: e.Owner, Domain: e.Domain, Name: e.Repository}
+	facts := a.repositoryFacts(ctx, id)
+	u.DomainID, u.RepositoryID = facts.domainID, facts.id
+	u.Owner, u.Domain, u.Repository = id.Owner, id.Domain, id.Name
+	if c.Operation == "GetPackageVersionAsset" && err == nil {
+		u.Package, u.Version, u.Kind, u.Download = e.Package, e.Version, usage.Asset, true
 	}
 }
 
@@ -163,19 +185,22 @@ func roleAccount(input any) string {
 // administratorPatience bounds the wait for a database that hangs.
 const administratorPatience = 5 * time.Second
 
-// administrator is the account of a repository; empty when it is not there.
-func (a *App) administrator(ctx context.Context, id artifact.RepositoryID) (account string) {
+// repositoryFacts are what records of a repository need of it.
+type repositoryFacts struct{ domainID, id, administrator string }
+
+// repositoryFacts are zero when it is not there.
+func (a *App) repositoryFacts(ctx context.Context, id artifact.RepositoryID) (facts repositoryFacts) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), administratorPatience)
 	defer cancel()
-	account, _ = a.administrators.Get(ctx, a.db, id, func(tx *catalog.Tx) (string, error) { // a record without it is better than none
+	facts, _ = a.repositories.Get(ctx, a.db, id, func(tx *catalog.Tx) (repositoryFacts, error) { // a record without them is better than none
 		d, err := tx.Domain(id.Owner, id.Domain)
 		if err != nil {
-			return "", err
+			return repositoryFacts{}, err
 		}
 		r, err := tx.Repository(d.ID, id.Name)
-		return r.Administrator, err
+		return repositoryFacts{d.ID, r.ID, r.Administrator}, err
 	})
-	return account
+	return facts
 }
 
 // readOnly tells whether an operation changes nothing, as CloudTrail sees it.

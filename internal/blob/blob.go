@@ -117,6 +117,10 @@ type Store interface {
 	// Expire removes a blob only if it was not put since before, and tells
 	// whether it did. This, not Delete, is what the sweep must use.
 	Expire(ctx context.Context, ref Ref, before time.Time) (bool, error)
+	// Quarantine moves a blob aside, so that none of the other methods sees it,
+	// only if it was last put when seen says, and tells whether it did. A Put of
+	// the same content then stores it anew.
+	Quarantine(ctx context.Context, ref Ref, seen time.Time) (bool, error)
 	// All lists every blob, in no particular order; what is put or deleted
 	// meanwhile may or may not appear. It ends after yielding an error.
 	All(ctx context.Context) iter.Seq2[Info, error]

@@ -11,7 +11,7 @@ import (
 // Hooks are told of every finished operation; a nil one is skipped. They run on
 // the caller's goroutine and must be quick.
 type Hooks struct {
-	// Done gets the operation (put, write, open, stat, delete, expire), how
+	// Done gets the operation (put, write, open, stat, delete, expire, quarantine), how
 	// long it took and how it ended. A write lasts from Begin to Commit or
 	// Abort.
 	Done func(op string, took time.Duration, err error)
@@ -145,6 +145,15 @@ func (m *Metered) Expire(ctx context.Context, ref Ref, before time.Time) (bool, 
 	m.failed(err)
 	m.done("expire", start, err)
 	return gone, err
+}
+
+// Quarantine counts failures.
+func (m *Metered) Quarantine(ctx context.Context, ref Ref, seen time.Time) (bool, error) {
+	start := time.Now()
+	moved, err := m.Store.Quarantine(ctx, ref, seen)
+	m.failed(err)
+	m.done("quarantine", start, err)
+	return moved, err
 }
 
 func (m *Metered) failed(err error) {

@@ -33,6 +33,7 @@ func (tx *Tx) InsertAsset(p Package, versionID string, a artifact.Asset) error {
 		return fault.About(fault.Conflict, "asset", a.Name, "asset already exists: "+a.Name)
 	}
 	p.changed(tx)
+	p.counts(tx, usageDelta{bytes: a.Size, files: 1})
 	return tx.StoreBlob(p.DomainID, sha256, a.Size)
 }
 
@@ -81,19 +82,21 @@ func (tx *Tx) AssetsOf(versionIDs []string, fn func(Asset) error) error {
 // DeleteAssets removes every file of a version of p, which disposing does. The
 // blobs go with a sweep.
 func (tx *Tx) DeleteAssets(p Package, versionID string) error {
-	n, err := tx.exec("DELETE FROM asset WHERE version_id = $1", versionID)
-	if n > 0 {
+	gone, err := tx.deleteSizes("DELETE FROM asset WHERE version_id = $1", versionID)
+	if gone.files != 0 {
 		p.changed(tx)
+		p.counts(tx, gone)
 	}
 	return err
 }
 
 // DeleteAsset removes one file of a version of p; NotFound when it is gone.
 func (tx *Tx) DeleteAsset(p Package, versionID, name string) error {
-	n, err := tx.exec("DELETE FROM asset WHERE version_id = $1 AND name = $2", versionID, name)
-	if err == nil && n == 0 {
+	gone, err := tx.deleteSizes("DELETE FROM asset WHERE version_id = $1 AND name = $2", versionID, name)
+	if err == nil && gone.files == 0 {
 		return assetMissing(name)
 	}
 	p.changed(tx)
+	p.counts(tx, gone)
 	return err
 }

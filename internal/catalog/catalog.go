@@ -55,6 +55,7 @@ type DB struct {
 	ring    seal.Ring
 
 	generation  atomic.Uint64
+	deltas      atomic.Bool // see UsageWaits
 	mu          sync.RWMutex
 	subscribers map[int]func([]Change)
 	nextID      int

@@ -53,6 +53,9 @@ func (tx *Tx) InsertDomain(d Domain) (Domain, error) {
 	if err == nil {
 		_, err = tx.InsertPackageGroup(rootGroup(d))
 	}
+	if err == nil {
+		err = tx.insertTotal(d.ID, "")
+	}
 	tx.configChanged()
 	return d, err
 }
@@ -107,6 +110,9 @@ func (tx *Tx) DeleteDomain(d Domain) error {
 	if err := tx.deleteGroups(d.ID); err != nil {
 		return err
 	}
+	if err := tx.deleteTotal(d.ID, ""); err != nil {
+		return err
+	}
 	n, err := tx.exec("DELETE FROM domain WHERE id = $1", d.ID)
 	if err == nil && n == 0 {
 		return domainMissing(d.Name)
@@ -117,7 +123,13 @@ func (tx *Tx) DeleteDomain(d Domain) error {
 
 // DomainUsage counts what a domain holds.
 func (tx *Tx) DomainUsage(domainID string) (u DomainUsage, err error) {
-	_, err = tx.one(`SELECT (SELECT count(*) FROM repository WHERE domain_id = $1),
-		(SELECT CAST(coalesce(sum(size), 0) AS BIGINT) FROM stored_blob WHERE space = $1)`, []any{domainID}, &u.Repositories, &u.Bytes)
+	if _, err := tx.one("SELECT count(*) FROM repository WHERE domain_id = $1", []any{domainID}, &u.Repositories); err != nil {
+		return u, err
+	}
+	t, err := tx.UsageTotal(domainID, "")
+	if fault.Is(err, fault.NotFound) {
+		err = nil
+	}
+	u.Bytes = t.Bytes
 	return u, err
 }

@@ -153,6 +153,9 @@ func (e *sqliteEngine) group(ctx context.Context, first *turn, expect int) int {
 }
 
 func (e *sqliteEngine) announce(ok []*turn) {
+	for _, t := range ok {
+		e.db.counted(t.tx)
+	}
 	if len(ok) == 1 {
 		e.db.announce(ok[0].tx.changes)
 		return
@@ -204,6 +207,9 @@ func (e *sqliteEngine) take(ctx context.Context, t *turn) (err, broken error) {
 	if took := time.Since(begun); took > e.db.slow {
 		e.db.log.Warn("catalog: an update kept the others waiting", slog.Duration("took", took),
 			slog.String("function", runtime.FuncForPC(reflect.ValueOf(t.fn).Pointer()).Name()))
+	}
+	if err == nil {
+		err = t.tx.putDeltas()
 	}
 	if err != nil {
 		if broken := e.writer.run(ctx, "ROLLBACK TO turn"); broken != nil {

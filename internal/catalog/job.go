@@ -79,6 +79,16 @@ func (tx *Tx) LeaseJobs(limit int, lease time.Duration, kinds ...string) ([]Job,
 	return jobs, nil
 }
 
+// ReleaseJobs makes the jobs free that a process before this one held. It does
+// nothing on a database that other processes share: they may hold them still.
+func (tx *Tx) ReleaseJobs() error {
+	if tx.dialect.shared {
+		return nil
+	}
+	_, err := tx.exec("UPDATE job SET leased_until = 0 WHERE leased_until > 0")
+	return err
+}
+
 var errLeaseLost = fault.New(fault.Conflict, "the lease of the job has passed to somebody else")
 
 // CompleteJob ends a leased job; if it was enqueued again meanwhile it becomes

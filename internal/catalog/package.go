@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"strings"
 	"time"
 
@@ -197,6 +198,11 @@ func (tx *Tx) DeletePackage(p Package) error {
 	}
 	p.changed(tx)
 	ids := []string{p.ID}
+	gone, err := tx.packageSize(p.ID)
+	if err != nil {
+		return err
+	}
+	p.counts(tx, usageDelta{bytes: -gone.Bytes, files: -gone.Files, versions: -gone.Versions, deleted: gone.Versions})
 	if _, err := tx.purgeVersions(ids, 0); err != nil {
 		return err
 	}
@@ -205,7 +211,7 @@ func (tx *Tx) DeletePackage(p Package) error {
 
 // dropPackages removes the rows of up to maxIn packages that have no versions.
 func (tx *Tx) dropPackages(ids []string) error {
-	if err := tx.deleteIn("dist_tag", "package_id", ids); err != nil {
+	if err := errors.Join(tx.deleteIn("dist_tag", "package_id", ids), tx.deleteIn("usage_package", "package_id", ids)); err != nil {
 		return err
 	}
 	return tx.deleteIn("package", "id", ids)

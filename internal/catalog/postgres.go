@@ -119,6 +119,9 @@ func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) (again boo
 		e.db.log.Warn("catalog: an update took long", slog.Duration("took", took))
 	}
 	if err == nil {
+		err = tx.putDeltas()
+	}
+	if err == nil {
 		err = tx.record(e.node)
 	}
 	if err != nil {
@@ -130,8 +133,10 @@ func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) (again boo
 		}
 		// The answer may have been lost on the way, the changes not.
 		e.db.announce(tx.changes)
+		e.db.counted(tx)
 		return false, err
 	}
+	e.db.counted(tx)
 	e.db.announce(tx.changes)
 	return false, nil
 }

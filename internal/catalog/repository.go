@@ -51,6 +51,9 @@ func (tx *Tx) InsertRepository(r Repository) (Repository, error) {
 	if err == nil && n == 0 {
 		return Repository{}, fault.About(fault.Conflict, "repository", r.Name, "repository already exists: "+r.Name)
 	}
+	if err == nil {
+		err = tx.insertTotal(r.DomainID, r.ID)
+	}
 	tx.configChanged()
 	return r, err
 }
@@ -205,6 +208,9 @@ func (tx *Tx) DeleteRepository(r Repository) error {
 	}
 	tx.configChanged()
 	if _, err := tx.exec("DELETE FROM allowed_repository WHERE repository_id = $1", r.ID); err != nil {
+		return err
+	}
+	if err := tx.deleteTotal(r.DomainID, r.ID); err != nil {
 		return err
 	}
 	siblings, err := tx.Repositories(r.DomainID, RepositoryFilter{}, "", 0)

@@ -1,6 +1,9 @@
 package catalog
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // RemoteSpace is the space of outside documents. The other spaces are domain IDs.
 const RemoteSpace = "remote"
@@ -13,11 +16,26 @@ type StoredBlob struct {
 	Created time.Time
 }
 
-// StoreBlob records that a space keeps a content; one known already stays as it
-// is.
+// HoldBlob keeps the row of a content from being changed by others until the
+// transaction ends, and tells whether it is there. Whoever adds a reference
+// holds it, and so does the sweep before it looks for references: of two that
+// meet, the later one fails and is run again, before it has touched any bytes.
+func (tx *Tx) HoldBlob(space, sha256 string) (bool, error) {
+	n, err := tx.exec("UPDATE stored_blob SET size = size WHERE space = $1 AND sha256 = $2", space, sha256)
+	return n > 0, err
+}
+
+// StoreBlob records that a space keeps a content, and holds it; one known
+// already stays as it is.
 func (tx *Tx) StoreBlob(space, sha256 string, size int64) error {
-	_, err := tx.exec("INSERT INTO stored_blob (space, sha256, size, created) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+	if held, err := tx.HoldBlob(space, sha256); err != nil || held {
+		return err
+	}
+	n, err := tx.exec("INSERT INTO stored_blob (space, sha256, size, created) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
 		space, sha256, size, tx.now().UnixMicro())
+	if n > 0 && space != RemoteSpace {
+		tx.counts(usageDelta{domainID: space, bytes: size, files: 1})
+	}
 	return err
 }
 
@@ -28,11 +46,22 @@ func scanStoredBlob(scan func(...any) error) (b StoredBlob, err error) {
 	return b, err
 }
 
-const unreferenced = ` AND NOT EXISTS (SELECT 1 FROM asset a WHERE a.space = b.space AND a.sha256 = b.sha256)
-	AND NOT (b.space = '` + RemoteSpace + `' AND EXISTS (SELECT 1 FROM remote_document d WHERE d.sha256 = b.sha256))`
+// blobReferences are the tables whose rows keep a content: what is not referred
+// to in one of them is swept away. SPACE and SHA256 are the content's; each needs
+// an index by digest.
+var blobReferences = []string{ //nolint:gochecknoglobals // a table
+	"SELECT 1 FROM asset r WHERE r.space = SPACE AND r.sha256 = SHA256",
+	"SELECT 1 FROM remote_document r WHERE SPACE = '" + RemoteSpace + "' AND r.sha256 = SHA256",
+}
 
-// UnreferencedBlobs lists blobs recorded before t that no asset and no remote
-// document refers to, by space and SHA-256 after the given one; an empty space
+// referenced is the condition that something refers to a content.
+func referenced(space, sha256 string) string {
+	text := "(EXISTS (" + strings.Join(blobReferences, ") OR EXISTS (") + "))"
+	return strings.NewReplacer("SPACE", space, "SHA256", sha256).Replace(text)
+}
+
+// UnreferencedBlobs lists blobs recorded before t that nothing refers to
+// (blobReferences), by space and SHA-256 after the given one; an empty space
 // means every space. Look again (HasBlobReference) in the transaction that
 // deletes the row.
 func (tx *Tx) UnreferencedBlobs(space string, t time.Time, after StoredBlob, limit int) ([]StoredBlob, error) {
@@ -41,17 +70,13 @@ func (tx *Tx) UnreferencedBlobs(space string, t time.Time, after StoredBlob, lim
 	if space != "" {
 		q.add(" AND b.space = ?", space)
 	}
-	return all(tx, scanStoredBlob, q.add(unreferenced+" ORDER BY b.space, b.sha256").limit(limit))
+	return all(tx, scanStoredBlob, q.add(" AND NOT "+referenced("b.space", "b.sha256")+" ORDER BY b.space, b.sha256").limit(limit))
 }
 
-// HasBlobReference tells whether an asset or a remote document refers to a blob
-// of a space.
+// HasBlobReference tells whether anything refers to a blob of a space.
 func (tx *Tx) HasBlobReference(space, sha256 string) (bool, error) {
-	var n int64
-	_, err := tx.one(`SELECT (SELECT count(*) FROM (SELECT 1 FROM asset WHERE space = $1 AND sha256 = $2 LIMIT 1) a)
-		+ (SELECT count(*) FROM (SELECT 1 FROM remote_document WHERE sha256 = $2 AND $1 = '`+RemoteSpace+`' LIMIT 1) d)`,
-		[]any{space, sha256}, &n)
-	return n > 0, err
+	var one int64
+	return tx.one("SELECT 1 WHERE "+referenced("$1", "$2"), []any{space, sha256}, &one)
 }
 
 // HasBlob tells whether a space keeps a content.
@@ -62,6 +87,9 @@ func (tx *Tx) HasBlob(space, sha256 string) (bool, error) {
 
 // DeleteBlob removes the row of a blob, present or not.
 func (tx *Tx) DeleteBlob(space, sha256 string) error {
-	_, err := tx.exec("DELETE FROM stored_blob WHERE space = $1 AND sha256 = $2", space, sha256)
+	gone, err := tx.deleteSizes("DELETE FROM stored_blob WHERE space = $1 AND sha256 = $2", space, sha256)
+	if gone.domainID = space; space != RemoteSpace {
+		tx.counts(gone)
+	}
 	return err
 }

@@ -29,6 +29,7 @@ type Tx struct {
 	changes []Change
 	seen    map[Change]struct{}
 	quiet   bool // changes of packages are not announced
+	deltas  []usageDelta
 }
 
 // querier is a connection or a transaction, with or without cached statements.

@@ -163,6 +163,7 @@ func (tx *Tx) InsertVersion(p Package, v artifact.Version) (Version, error) {
 		return Version{}, fault.About(fault.Conflict, "package-version", v.Number, "package version already exists: "+v.Number)
 	}
 	p.changed(tx)
+	p.counts(tx, usageDelta{versions: 1})
 	return row, tx.putManifest(row.ID, v.Manifest)
 }
 
@@ -219,15 +220,14 @@ func (tx *Tx) DeleteVersion(p Package, v Version) error {
 		return versionMissing(v.Number)
 	}
 	p.changed(tx)
-	return tx.dropVersionParts(v.ID)
-}
-
-func (tx *Tx) dropVersionParts(versionID string) error {
-	if _, err := tx.exec("DELETE FROM asset WHERE version_id = $1", versionID); err != nil {
+	gone, err := tx.deleteSizes("DELETE FROM asset WHERE version_id = $1", v.ID)
+	if err != nil {
 		return err
 	}
-	_, err := tx.exec("DELETE FROM manifest WHERE version_id = $1", versionID)
-	return err
+	gone.versions, gone.deleted = -1, 1
+	p.counts(tx, gone)
+	ids := []string{v.ID}
+	return errors.Join(tx.deleteIn("manifest", "version_id", ids), tx.deleteIn("version_usage", "version_id", ids))
 }
 
 // purgeVersions removes up to limit versions of up to maxIn packages, 0 all, and
@@ -238,7 +238,8 @@ func (tx *Tx) purgeVersions(packageIDs []string, limit int) (int, error) {
 		return 0, err
 	}
 	for part := range chunks(ids) {
-		err := errors.Join(tx.deleteIn("asset", "version_id", part), tx.deleteIn("manifest", "version_id", part), tx.deleteIn("version", "id", part))
+		err := errors.Join(tx.deleteIn("asset", "version_id", part), tx.deleteIn("manifest", "version_id", part),
+			tx.deleteIn("version_usage", "version_id", part), tx.deleteIn("version", "id", part))
 		if err != nil {
 			return 0, err
 		}

@@ -93,7 +93,8 @@ type command struct {
 
 func run(ctx context.Context, env *Env) (err error) {
 	commands := []command{
-		serveCommand(), quickstartCommand(), loginCommand(), uploadCommand(), downloadCommand(), whoamiCommand(), accessKeyCommand(), awsModelCommand(), doctorCommand(), versionCommand(),
+		serveCommand(), quickstartCommand(), loginCommand(), uploadCommand(), downloadCommand(), whoamiCommand(), accessKeyCommand(),
+		awsModelCommand(), doctorCommand(), reportCommand(), fsckCommand(), versionCommand(),
 	}
 	commands = append(commands, env.operations(env.asked(commands))...)
 	var root struct{}

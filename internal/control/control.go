@@ -22,6 +22,7 @@ import (
 	"packhouse/internal/identity"
 	"packhouse/internal/registry"
 	"packhouse/internal/restjson"
+	"packhouse/internal/usage"
 )
 
 // Service is the name that requests are signed for (the credential scope).
@@ -34,9 +35,10 @@ type Options struct {
 	Registry *registry.Service
 	Checker  *access.Checker
 	Identity *identity.Service
-	Audit    *audit.Trail // nil: there are no access records
-	Region   string       // default us-east-1
-	Account  string       // the one that manages the others, default 123456789012
+	Audit    *audit.Trail  // nil: there are no access records
+	Usage    *usage.Ledger // nil: reports say what was counted before
+	Region   string        // default us-east-1
+	Account  string        // the one that manages the others, default 123456789012
 	Limits   Limits
 	// BaseURL is what the client of a request reaches this server as, without
 	// a slash at the end. By default it is made of the request's Host.

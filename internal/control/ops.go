@@ -72,7 +72,15 @@ func (a *API) Rows() []restjson.Row {
 
 		// What CodeArtifact has not.
 		row(a, "CreateAccount", post, "/v1/account", onOrganization, a.createAccount, "make an account with an administrator, whose secret is shown this once"),
+		row(a, "DescribeStorageCheck", get, "/v1/storage-check", onChecked, a.describeStorageCheck, "show how far a check of stored bytes is"),
+		row(a, "GetPopularPackages", get, "/v1/reports/popular-packages", onReported, a.getPopularPackages, "report the packages that are downloaded most"),
+		row(a, "GetStalePackages", get, "/v1/reports/stale-packages", onReported, a.getStalePackages, "report packages that nobody has downloaded for long"),
+		row(a, "GetStorageReport", get, "/v1/reports/storage", onReported, a.getStorageReport, "report the bytes that are kept and how they grow"),
+		row(a, "GetUsageReport", post, "/v1/reports/usage", onReported, a.getUsageReport, "report downloads, publishes, cache hits, bytes and errors over time"),
 		row(a, "ListAccounts", post, "/v1/accounts", onOrganization, a.listAccounts, "list the accounts of this server"),
+		row(a, "ListStorageFindings", get, "/v1/storage-check/findings", onChecked, a.listStorageFindings, "list what a check of stored bytes has found"),
+		row(a, "StartStorageCheck", post, "/v1/storage-check", onChecked, a.startStorageCheck, "check every stored byte against its digest, in the background"),
+		row(a, "StopStorageCheck", kill, "/v1/storage-check", onChecked, a.stopStorageCheck, "stop a check of stored bytes"),
 	}
 }
 

@@ -18,6 +18,7 @@ import (
 	"packhouse/internal/format"
 	"packhouse/internal/identity"
 	"packhouse/internal/registry"
+	"packhouse/internal/usage"
 )
 
 // Prefix is where path-style package endpoints begin.
@@ -116,6 +117,7 @@ type exchange interface {
 	Failed(kind string)
 	RequestID() string
 	Entry() *audit.Entry
+	Usage() *usage.Request
 }
 
 // ServeHTTP implements http.Handler.
@@ -179,7 +181,9 @@ func (v *visit) describe(x exchange, method string, err error) {
 	record(e, method, v.place, v.caller)
 	if v.request.Repo != nil {
 		e.Administrator = v.request.Repo.Administrator()
-		did(e, v.request.Repo.Deed())
+		deed := v.request.Repo.Deed()
+		did(e, deed)
+		v.use(x.Usage(), deed)
 	}
 	e.Witnessed = v.witness.Kept()
 	e.Failed(err)

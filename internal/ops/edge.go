@@ -16,15 +16,17 @@ import (
 
 	"packhouse/internal/audit"
 	"packhouse/internal/identity"
+	"packhouse/internal/usage"
 )
 
 // Edge is the outermost handler.
 type Edge struct {
 	Next    http.Handler
 	Metrics *Metrics
-	Log     *RequestLog  // nil: requests are not logged
-	Audit   *audit.Trail // nil: no access records
-	Errors  *slog.Logger // panics
+	Log     *RequestLog   // nil: requests are not logged
+	Audit   *audit.Trail  // nil: no access records
+	Usage   *usage.Ledger // nil: nothing is counted
+	Errors  *slog.Logger  // panics
 	Now     func() time.Time
 	// Trusted says whose X-Forwarded-For is believed.
 	Trusted []netip.Prefix
@@ -46,6 +48,7 @@ type Exchange struct {
 	hex   [32]byte
 	body  countingBody
 	entry audit.Entry
+	usage usage.Request
 }
 
 // Describe says which format, operation and repository a request was about and
@@ -68,6 +71,10 @@ func (x *Exchange) ClientIP() netip.Addr { return x.Request.Client }
 // about: Edge fills in the rest. It records nothing unless Event is set.
 func (x *Exchange) Entry() *audit.Entry { return &x.entry }
 
+// Usage is what is counted of the request, for those who know what it is about.
+// Nothing is unless RepositoryID is set.
+func (x *Exchange) Usage() *usage.Request { return &x.usage }
+
 // ServeHTTP answers through Next.
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x, _ := e.pool.Get().(*Exchange)
@@ -76,7 +83,7 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	start := e.now()
 	x.ResponseWriter, x.wrote = w, false
-	x.entry = audit.Entry{}
+	x.entry, x.usage = audit.Entry{}, usage.Request{}
 	x.body = countingBody{ReadCloser: r.Body, w: w, patience: e.BodyPatience}
 	if r.Body != nil && r.Body != http.NoBody {
 		// A request of its own: by the body of the other one net/http tells, once
@@ -135,6 +142,10 @@ func (e *Edge) finish(x *Exchange, panicked any) {
 		a := &x.entry
 		a.Time, a.Method, a.Status, a.Client, a.Agent = req.Start.Add(req.Duration), req.Method, req.Status, req.Client, req.UserAgent
 		e.Audit.Add(a)
+	}
+	if e.Usage != nil && x.usage.RepositoryID != "" {
+		x.usage.Status, x.usage.Out, x.usage.Aborted = req.Status, req.Out, panicked != nil
+		e.Usage.Count(&x.usage)
 	}
 	x.ResponseWriter, x.body.ReadCloser, x.body.w = nil, nil, nil
 	// After a panic something may still hold x: let it go instead.

@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"packhouse/internal/artifact"
@@ -42,6 +43,8 @@ type arrival struct {
 	modified time.Time // when the remote says it changed the file; zero when it does not say
 
 	cancel context.CancelCauseFunc
+
+	claimed atomic.Bool // one of the requests it was for has counted it
 
 	mu     sync.Mutex
 	sealed bool            // no further repository can join

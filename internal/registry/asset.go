@@ -2,6 +2,8 @@ package registry
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"io"
 	"slices"
 	"sync/atomic"
@@ -24,7 +26,12 @@ func (r *Repo) Asset(ctx context.Context, c artifact.Coordinates, version, name 
 	if err := r.MayRead(ctx); err != nil {
 		return nil, err
 	}
-	return r.service.content(ctx, r.node, contentKey{r.node.repo.ID, c, version, name})
+	content, err := r.service.content(ctx, r.node, contentKey{r.node.repo.ID, c, version, name})
+	if err == nil {
+		fetched := content.arrival != nil && content.arrival.claimed.CompareAndSwap(false, true)
+		r.answers(AnswerAsset, fetched, content.Version.Origin.Type == artifact.External)
+	}
+	return content, err
 }
 
 // content is Asset for a caller who may read.
@@ -127,21 +134,38 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 }
 
 // stored makes the content of an asset that root holds.
-func (s *Service) stored(ctx context.Context, st stamp, root *node, h hit) (*Content, error) {
+func (s *Service) stored(ctx context.Context, st stamp, root *node, h hit) (_ *Content, err error) {
 	content := s.newContent(st, root.graph.domain.ID, h.version.Version, h.asset)
 	if h.asset.Size > smallAsset {
 		return content, nil
 	}
-	f, err := s.blobs.Open(ctx, content.ref)
+	for first := true; ; first = false {
+		if content.small, err = s.readSmall(ctx, content.ref, h.asset); err != nil {
+			return nil, err
+		}
+		if sum := sha256.Sum256(content.small); hex.EncodeToString(sum[:]) == content.ref.SHA256 {
+			return content, nil
+		}
+		if err := s.setAside(ctx, content.ref); err != nil {
+			return nil, err
+		}
+		if !first {
+			return nil, fault.New(fault.Unavailable, "the stored bytes of %s are damaged", h.asset.Name)
+		}
+	}
+}
+
+func (s *Service) readSmall(ctx context.Context, ref blob.Ref, a artifact.Asset) ([]byte, error) {
+	f, err := s.openBlob(ctx, ref, a.Size)
 	if err != nil {
-		return nil, content.lost(err)
+		return nil, err
 	}
 	defer f.Close()
-	content.small = make([]byte, h.asset.Size)
-	if _, err := io.ReadFull(f, content.small); err != nil {
-		return nil, content.lost(err)
+	b := make([]byte, a.Size)
+	if _, err := io.ReadFull(f, b); err != nil {
+		return nil, fault.Wrap(fault.Unavailable, err, "the stored bytes of %s cannot be read; packhouse fsck finds out why", a.Name)
 	}
-	return content, nil
+	return b, nil
 }
 
 // hit is where a version or an asset of it was found: in a repository's rows,

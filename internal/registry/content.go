@@ -3,7 +3,6 @@ package registry
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
@@ -14,7 +13,6 @@ import (
 	"packhouse/internal/artifact"
 	"packhouse/internal/blob"
 	"packhouse/internal/digest"
-	"packhouse/internal/fault"
 )
 
 // contentKey names one asset as seen from one repository.
@@ -75,7 +73,7 @@ func (c *Content) Open(ctx context.Context) (blob.Reader, error) {
 			return nil, err
 		}
 	}
-	return c.service.blobs.Open(ctx, c.ref)
+	return c.service.openBlob(ctx, c.ref, c.Asset.Size)
 }
 
 // settle waits for an arriving asset and becomes the stored one.
@@ -131,9 +129,9 @@ func (c *Content) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 		_, _ = w.Write(c.small)
 		return nil
 	}
-	f, err := c.service.blobs.Open(r.Context(), c.ref)
+	f, err := c.service.openBlob(r.Context(), c.ref, c.Asset.Size)
 	if err != nil {
-		return c.lost(err)
+		return err
 	}
 	defer f.Close()
 	h["Content-Length"] = c.length
@@ -151,9 +149,9 @@ func (c *Content) serveRange(w http.ResponseWriter, r *http.Request) error {
 		http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(c.small))
 		return nil
 	}
-	f, err := c.service.blobs.Open(r.Context(), c.ref)
+	f, err := c.service.openBlob(r.Context(), c.ref, c.Asset.Size)
 	if err != nil {
-		return c.lost(err)
+		return err
 	}
 	defer f.Close()
 	if file, ok := f.(blob.Filer); ok {
@@ -162,14 +160,6 @@ func (c *Content) serveRange(w http.ResponseWriter, r *http.Request) error {
 	}
 	http.ServeContent(w, r, "", time.Time{}, f)
 	return nil
-}
-
-// lost explains a row whose bytes are gone.
-func (c *Content) lost(err error) error {
-	if errors.Is(err, blob.ErrNotFound) {
-		return fault.Wrap(fault.Internal, err, "the stored bytes of %s %s are missing", c.Version.Number, c.Asset.Name)
-	}
-	return err
 }
 
 // follow sends an asset while it arrives.

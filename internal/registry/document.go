@@ -54,6 +54,7 @@ type Document struct {
 	parts       []part
 	freshUntil  atomic.Int64 // unix nanoseconds
 	digests     func() (digest.Set, error)
+	fetched     atomic.Bool // something outside was asked for, and nobody has been told yet
 }
 
 // part is one remote document that went into a Document.
@@ -221,6 +222,7 @@ func (r *Repo) Document(ctx context.Context, c artifact.Coordinates, v Variant, 
 	d, ok := s.documents.cache.GetIfPresent(k)
 	if ok && d.stamp.current(s) && s.opt.Now().UnixNano() < d.freshUntil.Load() {
 		s.observe(c.Format, "document-hit")
+		r.answers(AnswerDocument, false, len(d.parts) > 0)
 		return d, d.err
 	}
 	asked := s.stampOf(r.node.graph.domain.ID, c)
@@ -232,6 +234,7 @@ func (r *Repo) Document(ctx context.Context, c artifact.Coordinates, v Variant, 
 	if err != nil {
 		return nil, err
 	}
+	r.answers(AnswerDocument, d.fetched.CompareAndSwap(true, false), len(d.parts) > 0)
 	return d, d.err
 }
 
@@ -259,6 +262,7 @@ func (s *Service) finish(ctx context.Context, n *node, k documentKey, contentTyp
 		return nil, err
 	}
 	d.parts = l.parts
+	d.fetched.Store(l.asked)
 	d.freshUntil.Store(l.freshUntil.UnixNano())
 	s.documents.cache.Set(k, d)
 	return d, nil
@@ -267,13 +271,17 @@ func (s *Service) finish(ctx context.Context, n *node, k documentKey, contentTyp
 // reconfirm asks the remotes again and tells whether the document stands as it
 // is: the usual end of a lifetime, which costs no rendering.
 func (s *Service) reconfirm(ctx context.Context, d *Document, c artifact.Coordinates) bool {
-	until := s.opt.Now().Add(forever)
+	until, asked := s.opt.Now().Add(forever), false
 	for _, p := range d.parts {
 		st, err := s.remotes.Check(ctx, p.source, c)
 		if err != nil || st.Body != p.body {
 			return false
 		}
 		until = earlier(until, st.FreshUntil)
+		asked = asked || st.Asked
+	}
+	if asked {
+		d.fetched.Store(true)
 	}
 	d.freshUntil.Store(until.UnixNano())
 	return true

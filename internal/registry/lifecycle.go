@@ -234,11 +234,7 @@ func (s *Service) SetRestrictions(ctx context.Context, id artifact.RepositoryID,
 // OpenStored gives the bytes of an asset as the catalog has it; the caller
 // closes them.
 func (s *Service) OpenStored(ctx context.Context, a catalog.Asset) (blob.Reader, error) {
-	r, err := s.blobs.Open(ctx, blob.Ref{Space: a.Space, SHA256: a.Digests.Hex(digest.SHA256)})
-	if fault.Is(err, fault.NotFound) {
-		return nil, fault.Wrap(fault.Internal, err, "the stored bytes of %s are missing", a.Name)
-	}
-	return r, err
+	return s.openBlob(ctx, blob.Ref{Space: a.Space, SHA256: a.Digests.Hex(digest.SHA256)}, a.Size)
 }
 
 // within finds a repository as it is in this transaction.

@@ -387,7 +387,7 @@ func TestOpenStored(t *testing.T) {
 	}
 	assets[0].Digests = digest.Of([]byte("nobody has this"))
 	_, err = h.service.OpenStored(t.Context(), assets[0])
-	wantFault(t, err, fault.Internal)
+	wantFault(t, err, fault.Unavailable)
 }
 
 func sortedKeys[V any](m map[string]V) []string {

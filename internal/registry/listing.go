@@ -168,6 +168,7 @@ func (m *merger) remote(ctx context.Context, n *node) (*upstream.Listing, error)
 		return nil, nil
 	}
 	m.listing.parts = append(m.listing.parts, part{r.source, r.state.Body})
+	m.listing.asked = m.listing.asked || r.state.Asked
 	m.listing.freshUntil = earlier(m.listing.freshUntil, r.state.FreshUntil)
 	if !r.state.Found() {
 		return nil, nil

@@ -274,21 +274,24 @@ func (r *Repo) Derive(ctx context.Context, c artifact.Coordinates, version, asse
 	}
 	s, root := r.service, r.node
 	k := documentKey{root.repo.ID, c, Variant{Name: kind + " " + version + " " + asset}}
+	r.answers(AnswerDocument, false, false)
 	if d, ok := s.documents.cache.GetIfPresent(k); ok && d.stamp.current(s) {
 		return d, d.err
 	}
-	return s.builds.Do(ctx, k, func(ctx context.Context) (*Document, error) {
+	d, err := s.builds.Do(ctx, k, func(ctx context.Context) (*Document, error) {
 		st := s.stampOf(root.graph.domain.ID, c)
 		content, err := s.content(ctx, root, contentKey{root.repo.ID, c, version, asset})
 		if err != nil {
 			return nil, err
 		}
+		fetched := content.arrival != nil && content.arrival.claimed.CompareAndSwap(false, true)
 		f, err := content.Open(ctx)
 		if err != nil {
 			return nil, err
 		}
 		defer f.Close()
 		d := &Document{stamp: st, contentType: []string{contentType}}
+		d.fetched.Store(fetched)
 		d.freshUntil.Store(s.opt.Now().Add(forever).UnixNano())
 		err = s.documents.write(ctx, d, &Listing{Coordinates: c}, func(_ context.Context, _ *Listing, w io.Writer) error { return derive(f, f.Size(), w) })
 		if err != nil {
@@ -297,6 +300,10 @@ func (r *Repo) Derive(ctx context.Context, c artifact.Coordinates, version, asse
 		s.documents.cache.Set(k, d)
 		return d, nil
 	})
+	if err == nil {
+		r.answers(AnswerDocument, d.fetched.CompareAndSwap(true, false), false)
+	}
+	return d, err
 }
 
 // Digests waits until an asset has arrived and gives its digests.

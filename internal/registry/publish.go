@@ -206,6 +206,7 @@ func (s *Service) create(ctx context.Context, tx *catalog.Tx, n *node, row catal
 			return v, doubled(err)
 		}
 	}
+	tx.CountPublished(row)
 	return v, tx.Emit(eventOf(n, row.Coordinates, v, artifact.Event{Operation: "Created", AssetsAdded: len(assets), Metadata: true, StatusChanged: true}))
 }
 
@@ -281,6 +282,7 @@ func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog
 	if err := tx.UpdateVersion(row, held); err != nil {
 		return held.Version, err
 	}
+	tx.CountPublished(row)
 	return held.Version, tx.Emit(eventOf(n, row.Coordinates, held.Version, e))
 }
 

@@ -153,6 +153,7 @@ type Service struct {
 	rests      flight.Group[arrivalKey, struct{}] // further files of versions, see bringRest
 	missing    *otter.Cache[arrivalKey, struct{}] // guessed files that remotes did not have lately
 	builds     flight.Group[documentKey, *Document]
+	restores   flight.Group[blob.Ref, struct{}]
 	unfollow   func()
 }
 
@@ -184,6 +185,7 @@ type Listing struct {
 
 	freshUntil time.Time
 	parts      []part // the remote documents this was made from
+	asked      bool   // one of them was asked for to make this
 }
 
 // Listed is one version of a Listing.

@@ -35,7 +35,22 @@ type Deed struct {
 	Package  artifact.Coordinates // Name is empty where it is about no package
 	Version  string
 	Versions []string // further ones
+	// What it was answered with, for who counts. Of many requests that wait for
+	// one fetch from outside, one has Fetched.
+	Answer   Answer
+	Fetched  bool
+	External bool // it came from outside, now or before
 }
+
+// Answer is what a request was answered with.
+type Answer uint8
+
+// The answers.
+const (
+	AnswerOther    Answer = iota
+	AnswerAsset           // a file of a version
+	AnswerDocument        // what clients read of a package
+)
 
 // Open finds a repository for a caller. It checks nothing yet: each method of
 // Repo checks the permission it needs. An anonymous caller learns nothing of
@@ -79,7 +94,7 @@ func (r *Repo) Follow(fn func(Deed)) { r.follow = fn }
 func (r *Repo) does(action string, c artifact.Coordinates, version string, more ...string) {
 	switch {
 	case c != r.deed.Package || r.deed.Action == "":
-		r.deed = Deed{Action: action, Package: c}
+		r.deed = Deed{Action: action, Package: c, Answer: r.deed.Answer, Fetched: r.deed.Fetched, External: r.deed.External}
 	case action != readAction:
 		r.deed.Action = action
 	}
@@ -91,8 +106,21 @@ func (r *Repo) does(action string, c artifact.Coordinates, version string, more 
 	}
 }
 
+// answers notes what a request is answered with: an asset is more than the
+// document that was read on the way.
+func (r *Repo) answers(a Answer, fetched, external bool) {
+	switch {
+	case r.deed.Answer != AnswerAsset || a == AnswerAsset:
+		r.deed.Answer, r.deed.External = a, external
+		r.deed.Fetched = r.deed.Fetched && a == AnswerDocument || fetched
+	}
+}
+
 // Administrator is the account the repository belongs to.
 func (r *Repo) Administrator() string { return r.node.repo.Administrator }
+
+// RowID is the repository's in the catalog, and that of its domain.
+func (r *Repo) RowID() (domain, repository string) { return r.node.repo.DomainID, r.node.repo.ID }
 
 // ID names the repository.
 func (r *Repo) ID() artifact.RepositoryID { return r.node.id }

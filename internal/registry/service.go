@@ -84,7 +84,7 @@ func New(db *catalog.DB, blobs blob.Store, checker *access.Checker, ecosystems [
 	}); err != nil {
 		return nil, err
 	}
-	s.rests.Timeout = wholeTimeout
+	s.rests.Timeout, s.restores.Timeout = wholeTimeout, fetchTimeout
 	s.remotes = upstream.NewCache(remoteStore{db, blobs}, opt.Lifetimes, opt.Now, opt.Logger)
 	s.unfollow = db.Subscribe(s.gens.follow)
 	return s, nil
@@ -96,6 +96,7 @@ func (s *Service) Close() {
 	s.unfollow()
 	s.arrivals.close()
 	s.rests.Close()
+	s.restores.Close()
 	s.missing.StopAllGoroutines()
 	s.builds.Close()
 	s.remotes.Close()

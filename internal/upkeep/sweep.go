@@ -105,7 +105,8 @@ func (r *Runner) sweepFiles(ctx context.Context, before time.Time, total *Swept)
 // remove takes away those of some that nothing refers to. Whichever of this
 // transaction and one that adds a reference commits first, the other sees it:
 // a reference found here keeps the bytes; bytes gone there refuse the reference
-// (registry, refer).
+// (registry, refer). Both hold the row of the content first, so that the bytes
+// do not go in an attempt that fails.
 func (r *Runner) remove(ctx context.Context, some []catalog.StoredBlob, before time.Time, total *Swept) error {
 	if len(some) == 0 {
 		return nil
@@ -113,6 +114,9 @@ func (r *Runner) remove(ctx context.Context, some []catalog.StoredBlob, before t
 	gone := map[blob.Ref]int64{} // over all attempts of the transaction: files do not come back with it
 	err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
 		for _, b := range some {
+			if _, err := tx.HoldBlob(b.Space, b.SHA256); err != nil {
+				return err
+			}
 			used, err := tx.HasBlobReference(b.Space, b.SHA256)
 			if err != nil {
 				return err

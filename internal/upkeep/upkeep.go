@@ -40,10 +40,13 @@ type Options struct {
 	Sinks  *Sinks
 	Region string // that the events say
 
-	Grace   time.Duration    // how long bytes may wait for something to refer to them, default 24 h
-	Letters time.Duration    // how long dead letters are kept, default 14 days
-	Workers int              // jobs run at a time, default 2
-	Poll    time.Duration    // how often due jobs are looked for, default 2 s
+	Grace   time.Duration // how long bytes may wait for something to refer to them, default 24 h
+	Letters time.Duration // how long dead letters are kept, default 14 days
+	Workers int           // jobs run at a time, default 2
+	Poll    time.Duration // how often due jobs are looked for, default 2 s
+	// Restore fetches the bytes of a content again that are not there, from where
+	// they once came; nil: nobody can.
+	Restore func(ctx context.Context, ref blob.Ref) error
 	Now     func() time.Time // default time.Now; must agree with the clock of Blobs
 	Logger  *slog.Logger     // default slog.Default()
 	// Done, if set, hears of every run of a job, for metrics. kind is from a
@@ -73,6 +76,19 @@ func Spools(s interface {
 	}}
 }
 
+// Quarantine is the local task that removes damaged files that have been looked
+// at, or not, for a month.
+func Quarantine(s interface {
+	SweepQuarantine(ctx context.Context, before time.Time) (int, error)
+},
+) Local {
+	const keep = 30 * 24 * time.Hour
+	return Local{"sweep quarantine", func(ctx context.Context) error {
+		_, err := s.SweepQuarantine(ctx, time.Now().Add(-keep))
+		return err
+	}}
+}
+
 // Runner runs jobs. Make it with New; Run may be called once.
 type Runner struct {
 	opt   Options
@@ -98,6 +114,9 @@ func table() []kind {
 		{"forget-upload-parts", time.Hour, 10 * time.Minute, (*Runner).forgetParts},
 		{"purge-dead-letters", time.Hour, 10 * time.Minute, (*Runner).purgeLetters},
 		{"tidy-access-records", 10 * time.Minute, 10 * time.Minute, (*Runner).tidyRecords},
+		{catalog.JobCheckStorage, 0, 4 * time.Minute, (*Runner).checkStorage},
+		{"roll-up-usage", 30 * time.Second, 10 * time.Minute, (*Runner).rollUpUsage},
+		{"check-usage", 24 * time.Hour, time.Hour, (*Runner).checkUsage},
 		{"rotate-keys", time.Hour, time.Minute, (*Runner).rotateKeys},
 	}
 }

@@ -91,9 +91,14 @@ type shop struct {
 
 func newShop(t *testing.T, db *catalog.DB, blobs blob.Store) *shop {
 	t.Helper()
+	return newShopNamed(t, db, blobs, "corp")
+}
+
+func newShopNamed(t *testing.T, db *catalog.DB, blobs blob.Store, domain string) *shop {
+	t.Helper()
 	s := &shop{t: t, db: db, blobs: blobs}
 	update(t, db, func(tx *catalog.Tx) (err error) {
-		if s.domain, err = tx.InsertDomain(catalog.Domain{Owner: owner, Name: "corp"}); err != nil {
+		if s.domain, err = tx.InsertDomain(catalog.Domain{Owner: owner, Name: domain}); err != nil {
 			return err
 		}
 		s.repo, err = tx.InsertRepository(catalog.Repository{DomainID: s.domain.ID, Name: "repo", Administrator: owner})
@@ -558,7 +563,7 @@ func TestRun_SchedulesTheTableOnce(t *testing.T) {
 		got = append(got, j.Kind)
 	}
 	slices.Sort(got)
-	if diff := cmp.Diff([]string{"forget-upload-parts", "purge-dead-letters", "rotate-keys", "sweep-blobs", "tidy-access-records"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"check-usage", "forget-upload-parts", "purge-dead-letters", "roll-up-usage", "rotate-keys", "sweep-blobs", "tidy-access-records"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -58,6 +58,8 @@ type State struct {
 	FreshUntil time.Time
 	// Stale is why the remote could not confirm the document; nil when it did.
 	Stale error
+	// Asked says that the remote was asked for this very answer.
+	Asked bool
 
 	listing *Listing // of a document that has just come, for who waited for it
 }
@@ -193,6 +195,7 @@ func (c *Cache) refresh(ctx context.Context, s *Source, coords artifact.Coordina
 		kept := st
 		kept.listing = nil // a large document stays no longer than its first readers need it
 		c.states.Set(k, kept)
+		st.Asked = true
 		return st, nil
 	}
 	if !errors.Is(context.Cause(ctx), flight.ErrClosed) {

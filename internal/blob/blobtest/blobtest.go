@@ -45,6 +45,7 @@ func Run(t *testing.T, open func(t *testing.T, limits blob.Limits) blob.Store) {
 		{"Open_SeekAndReadAt", testRanges},
 		{"Delete_WhileOpen", testDeleteWhileOpen},
 		{"Expire_OnlyWhatIsOld", testExpire},
+		{"Quarantine_TakesOnlyWhatWasSeen", testQuarantine},
 		{"All_StopsWhenAsked", testAllStops},
 		{"Writer_InvisibleUntilCommit", testInvisible},
 		{"Writer_FollowersReadWhileItGrows", testFollow},
@@ -745,5 +746,32 @@ func testTooLarge(t *testing.T, s blob.Store) {
 	}
 	if got := names(t, s); len(got) != 1 {
 		t.Errorf("left %v", got)
+	}
+}
+
+func testQuarantine(t *testing.T, s blob.Store) {
+	info := put(t, s, space, "damaged")
+	if moved, err := s.Quarantine(t.Context(), info.Ref, info.Modified.Add(-time.Second)); moved || err != nil {
+		t.Errorf("one that was put since: %v, %v", moved, err)
+	}
+	stat, err := s.Stat(t.Context(), info.Ref)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if moved, err := s.Quarantine(t.Context(), info.Ref, stat.Modified); !moved || err != nil {
+		t.Fatalf("quarantine: %v, %v", moved, err)
+	}
+	if _, err := s.Open(t.Context(), info.Ref); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("open: %v", err)
+	}
+	if _, err := s.Quarantine(t.Context(), info.Ref, stat.Modified); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("again: %v", err)
+	}
+	for found, err := range s.All(t.Context()) {
+		t.Errorf("listed: %v, %v", found.Ref, err)
+	}
+	again := put(t, s, space, "damaged")
+	if got := read(t, s, again.Ref); string(got) != "damaged" {
+		t.Errorf("put again: %q", got)
 	}
 }

@@ -2,7 +2,7 @@
 //
 // A blob is DIR/<space>/<first two hex digits>/<sha256>. Names that begin with a
 // dot are the store's own and no space can have one: .spool holds what is being
-// written, .journal-0 and .journal-1 make small puts durable with one cheap
+// written, .quarantine what turned out damaged, .journal-0 and .journal-1 make small puts durable with one cheap
 // flush (see journal.go), .lock tells who owns the journal.
 //
 // Bytes reach the disk, or the journal on it, before their name appears, and
@@ -33,12 +33,14 @@ import (
 )
 
 const (
-	spoolFolder  = ".spool"
-	lockFile     = ".lock"
-	folderMode   = 0o700
-	fileMode     = 0o600
-	defaultGrace = time.Hour
-	stripes      = 512
+	spoolFolder = ".spool"
+	lockFile    = ".lock"
+
+	quarantineFolder = ".quarantine"
+	folderMode       = 0o700
+	fileMode         = 0o600
+	defaultGrace     = time.Hour
+	stripes          = 512
 )
 
 // Options are those of a store; the zero value is usable.
@@ -342,6 +344,43 @@ func (s *Store) Expire(ctx context.Context, ref blob.Ref, before time.Time) (boo
 	return true, nil
 }
 
+// Quarantine implements blob.Store: the file is kept in .quarantine, under a
+// name that says what it was and when.
+func (s *Store) Quarantine(ctx context.Context, ref blob.Ref, seen time.Time) (bool, error) {
+	if err := ctx.Err(); err != nil {
+		return false, context.Cause(ctx)
+	}
+	if err := ref.Validate(); err != nil {
+		return false, err
+	}
+	aside := filepath.Join(s.dir, quarantineFolder)
+	if err := os.MkdirAll(aside, folderMode); err != nil {
+		return false, classify("quarantine blob", err)
+	}
+	name := s.name(ref)
+	name.Lock()
+	defer name.Unlock()
+	info, err := os.Lstat(s.path(ref))
+	if err != nil {
+		return false, missing("quarantine blob", err)
+	}
+	if !info.ModTime().Equal(seen) {
+		return false, nil
+	}
+	s.flushed.Delete(ref)
+	now := time.Now()
+	to := filepath.Join(aside, fmt.Sprintf("%s-%s-%d", ref.Space, ref.SHA256, now.UnixNano()))
+	if err := os.Rename(s.path(ref), to); err != nil {
+		return false, missing("quarantine blob", err)
+	}
+	return true, errors.Join(classify("quarantine blob", os.Chtimes(to, now, now)), syncFolder(filepath.Dir(s.path(ref))), syncFolder(aside))
+}
+
+// SweepQuarantine removes what was moved aside before a time, and tells how many.
+func (s *Store) SweepQuarantine(ctx context.Context, before time.Time) (int, error) {
+	return s.sweepFolder(ctx, quarantineFolder, before)
+}
+
 // All implements blob.Store.
 func (s *Store) All(ctx context.Context) iter.Seq2[blob.Info, error] {
 	return func(yield func(blob.Info, error) bool) {
@@ -395,9 +434,18 @@ func (s *Store) allOf(ctx context.Context, space string, yield func(blob.Info, e
 // SweepSpools removes spools not written to since before, left by processes
 // that died, and tells how many.
 func (s *Store) SweepSpools(ctx context.Context, before time.Time) (int, error) {
-	entries, err := os.ReadDir(filepath.Join(s.dir, spoolFolder))
+	return s.sweepFolder(ctx, spoolFolder, before)
+}
+
+// sweepFolder removes the files of one of the store's own folders that were not
+// touched since before, and tells how many.
+func (s *Store) sweepFolder(ctx context.Context, folder string, before time.Time) (int, error) {
+	entries, err := os.ReadDir(filepath.Join(s.dir, folder))
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
 	if err != nil {
-		return 0, classify("list spools", err)
+		return 0, classify("list "+folder, err)
 	}
 	removed := 0
 	for _, entry := range entries {
@@ -408,7 +456,7 @@ func (s *Store) SweepSpools(ctx context.Context, before time.Time) (int, error) 
 		if err != nil || !info.ModTime().Before(before) {
 			continue // gone meanwhile, or young
 		}
-		if err := os.Remove(filepath.Join(s.dir, spoolFolder, entry.Name())); err == nil {
+		if err := os.Remove(filepath.Join(s.dir, folder, entry.Name())); err == nil {
 			removed++
 		}
 	}

@@ -22,6 +22,7 @@ type Store struct {
 	limits blob.Limits
 	mu     sync.RWMutex
 	blobs  map[blob.Ref]content
+	aside  []content // nobody asks for them
 }
 
 type content struct {
@@ -126,6 +127,22 @@ func (s *Store) Expire(ctx context.Context, ref blob.Ref, before time.Time) (boo
 	if !ok || !c.modified.Before(before) {
 		return false, nil
 	}
+	delete(s.blobs, ref)
+	return true, nil
+}
+
+// Quarantine implements blob.Store.
+func (s *Store) Quarantine(ctx context.Context, ref blob.Ref, seen time.Time) (bool, error) {
+	if _, err := s.find(ctx, ref); err != nil {
+		return false, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	c, ok := s.blobs[ref]
+	if !ok || !c.modified.Equal(seen) {
+		return false, nil
+	}
+	s.aside = append(s.aside, c)
 	delete(s.blobs, ref)
 	return true, nil
 }

@@ -39,6 +39,8 @@ func Shapes() restjson.Shapes {
 		"TagKey":                 s{Min: 1, Max: 128, Pattern: `\P{C}+`},
 		"TagValue":               s{Max: 256, Pattern: `\P{C}*`},
 
+		"StorageCheckId": s{Min: 20, Max: 20, Pattern: `[0-9a-z]+`},
+
 		"AccountName": s{Min: 1, Max: 50, Pattern: `[\P{C}]+`},
 		"UserName":    s{Min: 1, Max: 64, Pattern: `[\w+=,.@-]+`},
 
@@ -56,6 +58,8 @@ func Shapes() restjson.Shapes {
 
 		"AuthorizationTokenDurationSeconds": s{Min: 0, Max: 43200},
 		"MaxResults":                        s{Min: 1, Max: 1000},
+		"ReadingRate":                       s{Min: 1 << 20, Max: 1 << 40},
+		"ReportDays":                        s{Min: 1, Max: 1826},
 
 		"AllowPublish":                      s{Enum: []string{"ALLOW", "BLOCK"}},
 		"AllowUpstream":                     s{Enum: []string{"ALLOW", "BLOCK"}},
@@ -65,6 +69,7 @@ func Shapes() restjson.Shapes {
 		"PackageGroupOriginRestrictionType": s{Enum: []string{"EXTERNAL_UPSTREAM", "INTERNAL_UPSTREAM", "PUBLISH"}},
 		"PackageVersionOriginType":          s{Enum: []string{"INTERNAL", "EXTERNAL", "UNKNOWN"}},
 		"PackageVersionSortType":            s{Enum: []string{"PUBLISHED_TIME"}},
+		"ReportPeriod":                      s{Enum: []string{"MINUTE", "HOUR", "DAY"}},
 		"VersionPolicy":                     s{Enum: []string{"RELEASE", "SNAPSHOT", "MIXED"}},
 		"PackageVersionStatus":              s{Enum: []string{"Published", "Unfinished", "Unlisted", "Archived", "Disposed", "Deleted"}},
 
