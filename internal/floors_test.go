@@ -23,8 +23,8 @@ cmd, test, bench
 config < app < cli
 format < control, eventsapi, iamapi, dataplane, ops < web
 identity, access < registry, audit < upkeep
-blob, event, job, upstream, restjson < awsjson, awsquery, catalog
-artifact, policy, sigv4
+blob, event, job, upstream, restjson < awscbor, awsjson, awsquery, catalog
+artifact, metric, policy, sigv4
 fault < arn, digest, flight, lane, page, outbound, seal
 `
 
