@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -136,33 +135,63 @@ func (a *loginArgs) fetch(ctx context.Context, env *Env, f artifact.Format) (tok
 	if err != nil {
 		return "", expires, "", err
 	}
-	in := input{"Domain": a.Domain}
-	if a.DomainOwner != nil {
-		in["DomainOwner"] = *a.DomainOwner
-	}
-	forToken := maps.Clone(in)
-	if a.DurationSeconds != nil {
-		forToken["DurationSeconds"] = *a.DurationSeconds
-	}
-	answer, err := api.named(ctx, "GetAuthorizationToken", forToken)
-	if err != nil {
+	who := domainArgs{a.Domain, a.DomainOwner}
+	if token, expires, err = api.token(ctx, who, a.DurationSeconds); err != nil {
 		return "", expires, "", err
 	}
-	token = answer.text("authorizationToken")
+	endpoint, err = api.repositoryEndpoint(ctx, who, a.Repository, string(f))
+	return token, expires, endpoint, err
+}
+
+// domainArgs name a domain.
+type domainArgs struct {
+	domain string
+	owner  *string // nil: the caller's account
+}
+
+func (d domainArgs) input() input {
+	in := input{"Domain": d.domain}
+	if d.owner != nil {
+		in["DomainOwner"] = *d.owner
+	}
+	return in
+}
+
+// token asks for an authorization token; seconds may be nil.
+func (c *apiClient) token(ctx context.Context, of domainArgs, seconds *int64) (token string, expires time.Time, err error) {
+	in := of.input()
+	if seconds != nil {
+		in["DurationSeconds"] = *seconds
+	}
+	answer, err := c.named(ctx, "GetAuthorizationToken", in)
+	if err != nil {
+		return "", expires, err
+	}
 	if n, ok := answer.values["expiration"].(interface{ Float64() (float64, error) }); ok {
 		if seconds, err := n.Float64(); err == nil {
 			expires = time.Unix(int64(seconds), 0)
 		}
 	}
-	in["Repository"], in["Format"] = a.Repository, string(f)
-	if answer, err = api.named(ctx, "GetRepositoryEndpoint", in); err != nil {
-		return "", expires, "", err
+	if token = answer.text("authorizationToken"); token == "" {
+		return "", expires, fmt.Errorf("the server at %s gave no token", c.endpoint)
 	}
-	endpoint = answer.text("repositoryEndpoint")
-	if token == "" || endpoint == "" {
-		return "", expires, "", fmt.Errorf("the server at %s gave no token or no endpoint", api.endpoint)
+	return token, expires, nil
+}
+
+// repositoryEndpoint asks where a repository serves a format; it ends with a
+// slash.
+func (c *apiClient) repositoryEndpoint(ctx context.Context, of domainArgs, repository, format string) (string, error) {
+	in := of.input()
+	in["Repository"], in["Format"] = repository, format
+	answer, err := c.named(ctx, "GetRepositoryEndpoint", in)
+	if err != nil {
+		return "", err
 	}
-	return token, expires, endpoint, nil
+	endpoint := answer.text("repositoryEndpoint")
+	if endpoint == "" {
+		return "", fmt.Errorf("the server at %s gave no endpoint", c.endpoint)
+	}
+	return strings.TrimRight(endpoint, "/") + "/", nil
 }
 
 func serviceNamed(env *Env, name string) (Service, bool) {

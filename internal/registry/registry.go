@@ -216,8 +216,10 @@ type Turn struct {
 	Current string // the version that changes; it comes to be when it is not there
 	Next    string // what it becomes: this version is renamed to Current and Published
 	// Retired is the number under which what Current was so far is kept,
-	// Unlisted; empty: it is deleted.
-	Retired func(was artifact.Version) string
+	// Unlisted; empty: it is deleted. When there is a version of that number, it
+	// gets the assets it lacks. It runs in the transaction, so that an error of
+	// it, which refuses the turn, decides by what is current then.
+	Retired func(was artifact.Version) (number string, err error)
 }
 
 // Staged is an asset whose bytes are in the blob store and that no row refers

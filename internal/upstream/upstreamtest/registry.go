@@ -85,7 +85,10 @@ type activeFault struct {
 // kinds are the protocols the fakes speak, by the API's word for the format.
 func kinds() map[string]func() (format, error) {
 	return map[string]func() (format, error){
-		"npm": func() (format, error) { return newNPM() },
+		"npm":   func() (format, error) { return newNPM() },
+		"nuget": func() (format, error) { return newNuGet(), nil },
+		"maven": func() (format, error) { return newMaven(), nil },
+		"pypi":  func() (format, error) { return newPyPI(), nil },
 	}
 }
 
