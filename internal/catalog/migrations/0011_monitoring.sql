@@ -17,7 +17,7 @@ CREATE TABLE alarm (
 	PRIMARY KEY (account, name)
 ) WITHOUT ROWID;
 
--- Outlives the alarm. seq is the order of what happened at one time.
+-- Outlives the alarm.
 CREATE TABLE alarm_history (
 	seq     autonumber,
 	account keytext NOT NULL,
@@ -27,8 +27,8 @@ CREATE TABLE alarm_history (
 	summary TEXT NOT NULL,
 	data    TEXT NOT NULL
 );
-CREATE INDEX alarm_history_account ON alarm_history (account, at, seq);
-CREATE INDEX alarm_history_alarm ON alarm_history (account, alarm, at, seq);
+CREATE INDEX alarm_history_account ON alarm_history (account, seq);
+CREATE INDEX alarm_history_alarm ON alarm_history (account, alarm, seq);
 CREATE INDEX alarm_history_age ON alarm_history (at);
 
 -- settings is JSON.
@@ -40,9 +40,9 @@ CREATE TABLE topic (
 	PRIMARY KEY (account, name)
 ) WITHOUT ROWID;
 
--- account is the topic's, owner the subscriber's. confirmed is when, or 0.
--- token_hash is the SHA-256 of what confirms it until expires. leave is what
--- whoever receives may end it with, sealed. settings is JSON.
+-- account is the topic's, owner the subscriber's. confirmed is when, or 0: then
+-- it may be until expires. authenticated tells whether who leaves must be known.
+-- settings is JSON.
 CREATE TABLE topic_subscription (
 	id            keytext PRIMARY KEY,
 	account       keytext NOT NULL,
@@ -54,15 +54,14 @@ CREATE TABLE topic_subscription (
 	created       BIGINT NOT NULL,
 	confirmed     BIGINT NOT NULL,
 	authenticated BIGINT NOT NULL,
-	token_hash    keytext NOT NULL,
 	expires       BIGINT NOT NULL,
-	leave         keytext NOT NULL,
 	UNIQUE (account, topic, protocol, endpoint)
 ) WITHOUT ROWID;
 CREATE INDEX topic_subscription_account ON topic_subscription (account, id);
 CREATE INDEX topic_subscription_pending ON topic_subscription (expires) WHERE confirmed = 0;
 
--- What messages are signed with: a key, sealed, and its certificate, PEM.
+-- What messages are signed with: a key in base64, sealed, and its certificate in
+-- PEM. There is one, of the id "1".
 CREATE TABLE topic_signing (
 	id          keytext PRIMARY KEY,
 	secret      TEXT NOT NULL,
