@@ -21,11 +21,11 @@ import (
 const floors = `
 cmd, test, bench
 config < app < cli
-format < control, eventsapi, iamapi, dataplane, ops < web
-identity, access < registry, audit, usage < upkeep
-blob, event, job, upstream, restjson < awsjson, awsquery, catalog
-artifact, policy, sigv4
-fault < arn, digest, flight, lane, page, outbound, seal
+format < control, eventsapi, iamapi, monitoringapi, snsapi, dataplane, ops < web
+identity, access, topic < registry, audit, alarm, usage < upkeep
+blob, event, job, upstream, restjson < awscbor, awsjson, awsquery, catalog
+artifact, metric, policy, sigv4
+fault < arn, digest, flight, lane, mail, page, outbound, seal
 `
 
 // forbidden narrows the floors: packages below the key never see the values.

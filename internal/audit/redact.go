@@ -142,6 +142,8 @@ func shown(v reflect.Value, depth int) any {
 		return v.Bool()
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		return v.Int()
+	case reflect.Float64:
+		return v.Float()
 	}
 	return nil
 }

@@ -1,7 +1,7 @@
 // Package awsjson serves operations of package restjson in the AWS JSON
-// protocol 1.1, which EventBridge speaks: a POST whose X-Amz-Target names
-// service and operation, with the input as a JSON object and the answer as
-// another.
+// protocols: 1.1, which EventBridge speaks, and 1.0, one of CloudWatch's; they
+// differ in name only. The X-Amz-Target of a POST names service and operation,
+// the input is a JSON object and the answer another.
 //
 // The members of inputs and outputs are the ones with json tags. Timestamps are
 // seconds since 1970. What went wrong stands in __type, with the status 400 for
@@ -9,6 +9,7 @@
 package awsjson
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -20,13 +21,10 @@ import (
 
 	"packhouse/internal/fault"
 	"packhouse/internal/restjson"
-	"packhouse/internal/sigv4"
 )
 
 // TargetHeader names the operation of a request: SERVICE.OPERATION.
 const TargetHeader = "X-Amz-Target"
-
-const contentType = "application/x-amz-json-1.1"
 
 // Service is one API.
 type Service struct {
@@ -36,12 +34,22 @@ type Service struct {
 	// Exceptions are the names that kinds of failure have in this API; those
 	// that are not here have the names of most APIs.
 	Exceptions map[fault.Kind]string
+	Version    string // of the protocol: "1.0", or "1.1" when empty
+	// QueryError, if set, gives restjson.QueryErrorHeader for a failure.
+	QueryError func(error) string
 }
 
 // Serves tells whether a request is one for a service of this protocol, be it
 // known or not.
 func Serves(r *http.Request) bool {
 	return r.Method == http.MethodPost && r.URL.Path == "/" && r.Header.Get(TargetHeader) != ""
+}
+
+// TargetOf is the service that a request is for: what stands before the operation
+// in TargetHeader.
+func TargetOf(r *http.Request) string {
+	service, _, _ := strings.Cut(r.Header.Get(TargetHeader), ".")
+	return service
 }
 
 // Handler serves one service.
@@ -80,7 +88,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		status, text = h.failure(w.Header(), err)
 	}
 	head := w.Header()
-	head.Set("Content-Type", contentType)
+	head.Set("Content-Type", "application/x-amz-json-"+cmp.Or(h.service.Version, "1.1"))
 	head.Set("Content-Length", strconv.Itoa(len(text)))
 	head.Set("X-Amzn-RequestId", c.RequestID)
 	w.WriteHeader(status)
@@ -125,7 +133,10 @@ func (h *Handler) answer(r *http.Request, c *restjson.Call) ([]byte, error) {
 // failure gives the status and body for err. The text of an unclassified error
 // is not shown.
 func (h *Handler) failure(head http.Header, err error) (status int, text []byte) {
-	name, status := h.exception(err)
+	name, status := restjson.RPCException(err, h.service.Exceptions)
+	if h.service.QueryError != nil {
+		head.Set(restjson.QueryErrorHeader, h.service.QueryError(err))
+	}
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		restjson.SetRetryAfter(head, e)
 	}
@@ -137,25 +148,4 @@ func (h *Handler) failure(head http.Header, err error) (status int, text []byte)
 		text = []byte("{}")
 	}
 	return status, text
-}
-
-func (h *Handler) exception(err error) (name string, status int) {
-	if e, ok := errors.AsType[*sigv4.Error](err); ok {
-		return e.Code, http.StatusBadRequest
-	}
-	kind := fault.Of(err)
-	if kind == fault.TooLarge {
-		kind = fault.Invalid
-	}
-	name, status = restjson.Exception(err)
-	if status < http.StatusInternalServerError {
-		status = http.StatusBadRequest
-	}
-	if own, ok := h.service.Exceptions[kind]; ok {
-		name = own
-	}
-	if own, ok := restjson.CodeOf(err); ok {
-		name = own
-	}
-	return name, status
 }

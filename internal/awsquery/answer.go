@@ -73,6 +73,8 @@ func element(b *bytes.Buffer, name string, v reflect.Value) {
 		switch {
 		case v.CanInt():
 			b.WriteString(strconv.FormatInt(v.Int(), 10))
+		case v.CanFloat():
+			b.WriteString(strconv.FormatFloat(v.Float(), 'f', -1, 64))
 		case v.Kind() == reflect.Bool:
 			b.WriteString(strconv.FormatBool(v.Bool()))
 		default:
@@ -103,8 +105,8 @@ func left(f reflect.StructField, v reflect.Value) bool {
 func WithCode(code string, err error) error { return restjson.WithCode(code, err) }
 
 // Code gives the code and status of a failure, after the error tables of IAM
-// and STS.
-func Code(err error) (code string, status int) {
+// and STS where c has nothing else.
+func (c Codes) Code(err error) (code string, status int) {
 	if e, ok := errors.AsType[*sigv4.Error](err); ok {
 		return e.QueryCode(), http.StatusForbidden
 	}
@@ -128,27 +130,42 @@ func Code(err error) (code string, status int) {
 	default:
 		code, status = "ServiceFailure", http.StatusInternalServerError
 	}
+	if own, ok := c.Kinds[fault.Of(err)]; ok {
+		code = own
+	}
 	if own, ok := restjson.CodeOf(err); ok {
 		code = own
+		if short, ok := c.Names[own]; ok {
+			code = short
+		}
 	}
 	return code, status
 }
 
-// WriteError answers with the error envelope and gives its status. The text of
-// an unclassified error is not shown.
-func WriteError(w http.ResponseWriter, namespace, requestID string, err error) (status int) {
-	code, status := Code(err)
-	side := "Sender"
+// Header is the value of restjson.QueryErrorHeader for a failure.
+func (c Codes) Header(err error) string {
+	code, status := c.Code(err)
+	return code + ";" + side(status)
+}
+
+func side(status int) string {
 	if status >= http.StatusInternalServerError {
-		side = "Receiver"
+		return "Receiver"
 	}
+	return "Sender"
+}
+
+// writeError answers with the error envelope and gives its status. The text of
+// an unclassified error is not shown.
+func (s Service) writeError(w http.ResponseWriter, requestID string, err error) (status int) {
+	code, status := s.Codes.Code(err)
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		restjson.SetRetryAfter(w.Header(), e)
 	}
 	b := &bytes.Buffer{}
 	b.WriteString(`<ErrorResponse xmlns="`)
-	escaped(b, namespace)
-	b.WriteString(`"><Error><Type>` + side + `</Type><Code>`)
+	escaped(b, s.Namespace)
+	b.WriteString(`"><Error><Type>` + side(status) + `</Type><Code>`)
 	escaped(b, code)
 	b.WriteString(`</Code><Message>`)
 	escaped(b, fault.Message(err))

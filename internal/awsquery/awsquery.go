@@ -35,11 +35,22 @@ type Service struct {
 	Namespace string // of the XML, as in "https://sts.amazonaws.com/doc/2011-06-15/"
 	Version   string // the Version parameter, as in "2011-06-15"
 	Rows      []restjson.Row
+	// Codes are the codes of errors in this API: for a kind of failure, and for
+	// the name that restjson.WithCode gave one. Those that are in neither have
+	// the codes of IAM.
+	Codes Codes
+}
+
+// Codes name failures.
+type Codes struct {
+	Kinds map[fault.Kind]string
+	Names map[string]string
 }
 
 // source is the service as audit trails name it: the host of its namespace.
 func (s Service) source() string {
-	host, _, _ := strings.Cut(strings.TrimPrefix(s.Namespace, "https://"), "/")
+	_, rest, _ := strings.Cut(s.Namespace, "://")
+	host, _, _ := strings.Cut(rest, "/")
 	return host
 }
 
@@ -110,7 +121,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	status := http.StatusOK
 	if err != nil {
-		status = WriteError(w, service.Namespace, c.RequestID, err)
+		status = service.writeError(w, c.RequestID, err)
 	} else {
 		write(w, c.RequestID, status, answer)
 	}

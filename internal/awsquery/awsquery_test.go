@@ -115,7 +115,7 @@ func op[In, Out any](name string, do func(*restjson.Call, *In) (*Out, error)) re
 func newDesk() *desk {
 	d := &desk{}
 	d.Handler = awsquery.NewHandler([]awsquery.Service{
-		{stsSpace, "2011-06-15", []restjson.Row{
+		{Namespace: stsSpace, Version: "2011-06-15", Rows: []restjson.Row{
 			op("GetCallerIdentity", func(*restjson.Call, *none) (*identity, error) {
 				return &identity{"arn:aws:iam::111122223333:user/a<b>&c", "AIDA", "111122223333"}, d.err
 			}),
@@ -124,7 +124,7 @@ func newDesk() *desk {
 				return &assumeOutput{&credentials{"AK", "SK", "tok/en+==", restjson.At(time.UnixMilli(1700000000250))}, 6, ""}, d.err
 			}),
 		}},
-		{iamSpace, "2010-05-08", []restjson.Row{
+		{Namespace: iamSpace, Version: "2010-05-08", Rows: []restjson.Row{
 			op("PutBox", func(_ *restjson.Call, in *box) (*boxOutput, error) { d.boxed = in; return d.out, d.err }),
 			op("DeleteUser", func(*restjson.Call, *none) (*none, error) { return nil, d.err }),
 		}},
@@ -360,9 +360,9 @@ func TestNewHandler_PanicsOnAWrongTable(t *testing.T) {
 	})
 	for want, services := range map[string][]awsquery.Service{
 		"no services":                          nil,
-		"two operations are named X":           {{stsSpace, "1", []restjson.Row{row, row}}},
-		"operation Y: A is not a json member":  {{stsSpace, "1", []restjson.Row{query}}},
-		"Authenticate and Authorize are requi": {{stsSpace, "1", []restjson.Row{row}}},
+		"two operations are named X":           {{Namespace: stsSpace, Version: "1", Rows: []restjson.Row{row, row}}},
+		"operation Y: A is not a json member":  {{Namespace: stsSpace, Version: "1", Rows: []restjson.Row{query}}},
+		"Authenticate and Authorize are requi": {{Namespace: stsSpace, Version: "1", Rows: []restjson.Row{row}}},
 	} {
 		t.Run(want, func(t *testing.T) {
 			defer func() {

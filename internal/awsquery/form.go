@@ -108,6 +108,9 @@ func value(n *node, v reflect.Value, path string) error {
 		for i, item := range items {
 			place := path + ".entry." + strconv.Itoa(i+1)
 			key, val := item.kid("key"), item.kid("value")
+			if key == nil && val == nil { // some members of SNS
+				key, val = item.kid("Name"), item.kid("Value")
+			}
 			if key == nil || val == nil {
 				return fault.New(fault.Invalid, "%s: expected a key and a value", place)
 			}

@@ -283,13 +283,13 @@ func TestEventDeliveries_LifeOfOne(t *testing.T) {
 		})
 		var dead EventDelivery
 		view(t, db, func(tx *Tx) error {
-			list, err := tx.DeadLetters("a", "r", "", 5)
+			list, err := tx.DeadLetters("a", RuleTargets("a", "r"), "", 5)
 			if len(list) != 1 || !list[0].Dead.Equal(c.Now()) || list[0].LastError != "never" || list[0].Attempts != 3 {
 				t.Fatalf("dead letters %+v, %v", list, err)
 			}
 			dead = list[0]
 			for _, other := range [][2]string{{"a", "q"}, {"b", ""}} {
-				if list, err := tx.DeadLetters(other[0], other[1], "", 5); len(list) != 0 || err != nil {
+				if list, err := tx.DeadLetters(other[0], RuleTargets(other[0], other[1]), "", 5); len(list) != 0 || err != nil {
 					t.Errorf("dead letters of %v: %+v, %v", other, list, err)
 				}
 			}

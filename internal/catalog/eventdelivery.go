@@ -10,9 +10,9 @@ import (
 type EventDelivery struct {
 	ID        string // the same in every attempt
 	Account   string
-	Target    string // see EventTarget.Target
+	Target    string // see EventTarget.Target and Subscription.Target
 	TargetARN string // when the event was matched
-	EventID   string // of the envelope
+	EventID   string // of the envelope, or of the message to a topic
 	Body      string
 	Since     time.Time // when the time for trying began
 	Attempts  int       // so far, the one under way included
@@ -134,14 +134,11 @@ func (tx *Tx) DropEventDeliveries(target string, limit int) (int64, error) {
 		target, limitOf(limit))
 }
 
-// DeadLetters lists what was given up of an account, or of one of its rules, by
-// id after one.
-func (tx *Tx) DeadLetters(account, rule, after string, limit int) ([]EventDelivery, error) {
+// DeadLetters lists what was given up of an account for the targets whose names
+// begin with prefix (RuleTargets, TopicTargets), by id after one.
+func (tx *Tx) DeadLetters(account, prefix, after string, limit int) ([]EventDelivery, error) {
 	q := newQuery("SELECT "+eventDeliveryColumns+" FROM event_delivery WHERE ").add("dead > 0 AND account = ? AND id > ?", account, after)
-	if rule != "" {
-		q.prefix("target", account+"/"+rule+"/")
-	}
-	return all(tx, scanEventDelivery, q.add(" ORDER BY id").limit(limit))
+	return all(tx, scanEventDelivery, q.prefix("target", prefix).add(" ORDER BY id").limit(limit))
 }
 
 // DeadLetter finds one of an account; NotFound when there is none.

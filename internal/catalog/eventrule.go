@@ -53,6 +53,15 @@ func SplitTarget(target string) (account, rule, id string) {
 	return account, rule, id
 }
 
+// RuleTargets is what the names of the targets of a rule begin with, those of
+// all rules when it is empty.
+func RuleTargets(account, rule string) string {
+	if rule == "" {
+		return account + "/"
+	}
+	return account + "/" + rule + "/"
+}
+
 func ruleMissing(name string) error {
 	return fault.New(fault.NotFound, "Rule %s does not exist on EventBus default.", name)
 }

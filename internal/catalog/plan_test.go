@@ -101,7 +101,7 @@ func TestPlans_NoFullScans(t *testing.T) {
 			"purge dead letters": func(tx *Tx) error { _, err := tx.PurgeDeadLetters(tx.Now(), 10); return err },
 			"trim dead letters":  func(tx *Tx) error { _, err := tx.TrimDeadLetters("a/r/1", 10, 10); return err },
 			"dead targets":       func(tx *Tx) error { _, err := tx.DeadTargets(); return err },
-			"dead letters":       func(tx *Tx) error { _, err := tx.DeadLetters(account, "r", "a", 10); return err },
+			"dead letters":       func(tx *Tx) error { _, err := tx.DeadLetters(account, RuleTargets(account, "r"), "a", 10); return err },
 			"event rules":        func(tx *Tx) error { _, err := tx.EventRules(account, "a", "b", 10); return err },
 			"event target":       func(tx *Tx) error { _, err := tx.EventTargets(account, "r", "a", 10); return err },
 			"upload parts":       func(tx *Tx) error { _, err := tx.UploadParts("u"); return err },

@@ -22,6 +22,7 @@ var sealedColumns = []sealedColumn{
 	{table: "signing_key", id: "id", column: "secret", bytes: true},
 	{table: "event_connection", id: "id", column: "secret"},
 	{table: "event_signing", id: "account", column: "secret"},
+	{table: "topic_signing", id: "id", column: "secret"},
 }
 
 // sealedColumn is a column of secrets. Its rows are found by a column that

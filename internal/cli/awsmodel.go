@@ -349,6 +349,8 @@ func (w *modelWriter) ref(t reflect.Type, limit string) modelRef {
 		name, s.Type, s.Box = "Boolean", "boolean", true
 	case t.Kind() == reflect.String:
 		s.Type = "string"
+	case t.Kind() == reflect.Float64:
+		s.Type, s.Box = "double", true
 	case t.Kind() == reflect.Int32:
 		s.Type, s.Box = "integer", true
 	default:

@@ -3,8 +3,10 @@ package cli
 import (
 	"encoding/xml"
 	"fmt"
+	"maps"
 	"net/url"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -17,25 +19,54 @@ func encodeForm(row restjson.Row, version string, in input) string {
 	form := url.Values{"Action": {row.Name()}, "Version": {version}}
 	for _, f := range row.Fields() {
 		if v, ok := in[f.Name]; ok {
-			formValue(form, upperFirst(f.Wire), v)
+			formValue(form, upperFirst(f.Wire), v, f.Type)
 		}
 	}
 	return form.Encode()
 }
 
-func formValue(form url.Values, name string, v any) {
+// formValue writes a value meant for a member of type t.
+func formValue(form url.Values, name string, v any, t reflect.Type) {
+	if t.Kind() == reflect.Pointer {
+		t = t.Elem()
+	}
 	switch v := v.(type) {
 	case []any:
+		if t.Kind() != reflect.Slice { // the server says what is wrong with it
+			form.Set(name, fmt.Sprint(v))
+			return
+		}
 		for i, item := range v {
-			formValue(form, name+".member."+strconv.Itoa(i+1), item)
+			formValue(form, name+".member."+strconv.Itoa(i+1), item, t.Elem())
 		}
 	case map[string]any:
-		for key, held := range v {
-			formValue(form, name+"."+key, held)
+		for i, key := range slices.Sorted(maps.Keys(v)) {
+			place, held := name+"."+key, reflect.TypeFor[any]()
+			switch t.Kind() { //nolint:exhaustive // for the rest the server says what is wrong
+			case reflect.Map:
+				place, held = name+".entry."+strconv.Itoa(i+1), t.Elem()
+				form.Set(place+".key", key)
+				place += ".value"
+			case reflect.Struct:
+				held = typeOfMember(t, key)
+			}
+			formValue(form, place, v[key], held)
 		}
+	case float64:
+		form.Set(name, strconv.FormatFloat(v, 'f', -1, 64))
 	default:
 		form.Set(name, fmt.Sprint(v))
 	}
+}
+
+// typeOfMember is the type of a member of a structure.
+func typeOfMember(t reflect.Type, wire string) reflect.Type {
+	for f := range t.Fields() {
+		if name, _, _ := strings.Cut(f.Tag.Get("json"), ","); upperFirst(name) == wire {
+			return f.Type
+		}
+	}
+	return reflect.TypeFor[any]()
 }
 
 func upperFirst(s string) string {
@@ -109,6 +140,12 @@ func xmlValue(n xmlNode, t reflect.Type) any {
 		return n.Text == "true"
 	case t.Kind() == reflect.String:
 		return n.Text
+	case t.Kind() == reflect.Float64:
+		x, err := strconv.ParseFloat(n.Text, 64)
+		if err != nil {
+			return n.Text
+		}
+		return x
 	default:
 		i, err := strconv.ParseInt(n.Text, 10, 64)
 		if err != nil {

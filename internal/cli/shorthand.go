@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 	"os"
 	"reflect"
 	"strconv"
@@ -61,6 +62,12 @@ func scalar(name, text string, t reflect.Type) (any, error) {
 		return b, nil
 	case t.Kind() == reflect.String:
 		return text, nil
+	case t.Kind() == reflect.Float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+			return nil, usagef("%s: %q is not a number", name, text)
+		}
+		return n, nil
 	default:
 		n, err := strconv.ParseInt(text, 10, 64)
 		if err != nil {

@@ -111,29 +111,13 @@ type turn struct {
 
 const maxItems = 100 // in an answer, also when the caller does not say
 
-// part gives the part of a list: load gives up to limit rows after a key, in the
-// order of key. next is the token of the next part, nil at the end.
+// part gives the part of a list, see page.Part.
 func part[T any](t turn, load func(after string, limit int) ([]T, error), key func(T) string) (rows []T, next *string, err error) {
-	list := page.For[string](t.name, t.filter...)
-	after := ""
-	if t.token != nil {
-		if after, _, err = list.Key(*t.token); err != nil {
-			return nil, nil, err
-		}
-	}
 	limit := maxItems
 	if t.limit != nil {
 		limit = *t.limit
 	}
-	all, err := load(after, limit+1)
-	if err != nil {
-		return nil, nil, err
-	}
-	rows, token := page.Cut(list, all, limit, key)
-	if token != "" {
-		next = &token
-	}
-	return rows, next, nil
+	return page.Part(page.Turn{Token: t.token, Limit: limit, Name: t.name, Filter: t.filter}, load, key)
 }
 
 // collect makes the list of an answer, which is never nil.

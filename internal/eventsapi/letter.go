@@ -2,11 +2,13 @@ package eventsapi
 
 import (
 	"context"
+	"strings"
 
 	"packhouse/internal/catalog"
 	"packhouse/internal/event"
 	"packhouse/internal/fault"
 	"packhouse/internal/restjson"
+	"packhouse/internal/topic"
 )
 
 func (a *API) letterRows() []restjson.Row {
@@ -16,29 +18,46 @@ func (a *API) letterRows() []restjson.Row {
 	}
 }
 
-// ListDeadLettersInput chooses dead letters: those of a rule, or all.
+// ListDeadLettersInput chooses dead letters: those of a rule, of the messages to
+// a topic, or of all rules.
 type ListDeadLettersInput struct {
 	Rule      string  `json:"Rule" validate:"Name"`
+	Topic     string  `json:"Topic" validate:"TopicName"`
 	NextToken *string `json:"NextToken" validate:"NextToken"`
 	Limit     *int    `json:"Limit" validate:"Limit"`
 }
 
 func (in *ListDeadLettersInput) resource(region, account string) string {
-	return lettersOf(region, account, in.Rule)
+	return lettersOf(region, account, in.Rule, in.Topic)
 }
 
-func lettersOf(region, account, rule string) string {
-	if rule == "" {
+func lettersOf(region, account, rule, name string) string {
+	switch {
+	case name != "":
+		return topic.ARN(region, account, name)
+	case rule == "":
 		rule = "*"
 	}
 	return event.RuleARN(region, account, rule)
 }
 
+// targetsOf is what the names of the targets begin with that a rule or topic has.
+func targetsOf(account, rule, name string) (prefix string, err error) {
+	switch {
+	case rule != "" && name != "":
+		return "", fault.New(fault.Invalid, "Rule and Topic go one at a time")
+	case name != "":
+		return catalog.TopicTargets(account, name), nil
+	}
+	return catalog.RuleTargets(account, rule), nil
+}
+
 // DeadLetter is a message that was given up.
 type DeadLetter struct {
 	DeadLetterID string         `json:"DeadLetterId"`
-	Rule         string         `json:"Rule"`
-	TargetID     string         `json:"TargetId"`
+	Rule         string         `json:"Rule,omitempty"`
+	Topic        string         `json:"Topic,omitempty"`
+	TargetID     string         `json:"TargetId"` // or the id of the subscription
 	TargetArn    string         `json:"TargetArn"`
 	EventID      string         `json:"EventId"`
 	Attempts     int            `json:"Attempts"`
@@ -50,7 +69,11 @@ type DeadLetter struct {
 
 func letterOf(d catalog.EventDelivery) DeadLetter {
 	_, rule, id := catalog.SplitTarget(d.Target)
-	return DeadLetter{d.ID, rule, id, d.TargetARN, d.EventID, d.Attempts, d.LastError, at(d.Since), at(d.Dead), d.Body}
+	name := ""
+	if _, of, subscription, ok := catalog.SplitSubscription(d.Target); ok {
+		rule, name, id = "", of, subscription
+	}
+	return DeadLetter{d.ID, rule, name, id, d.TargetARN, d.EventID, d.Attempts, d.LastError, at(d.Since), at(d.Dead), d.Body}
 }
 
 // ListDeadLettersOutput is a part of the dead letters.
@@ -60,11 +83,15 @@ type ListDeadLettersOutput struct {
 }
 
 func (a *API) listLetters(ctx context.Context, account string, in *ListDeadLettersInput) (*ListDeadLettersOutput, error) {
+	prefix, err := targetsOf(account, in.Rule, in.Topic)
+	if err != nil {
+		return nil, err
+	}
 	var out ListDeadLettersOutput
-	err := a.db.View(ctx, func(tx *catalog.Tx) error {
-		rows, next, err := part(turn{in.NextToken, in.Limit, "ListDeadLetters", []string{account, in.Rule}},
+	err = a.db.View(ctx, func(tx *catalog.Tx) error {
+		rows, next, err := part(turn{in.NextToken, in.Limit, "ListDeadLetters", []string{account, in.Rule, in.Topic}},
 			func(after string, limit int) ([]catalog.EventDelivery, error) {
-				return tx.DeadLetters(account, in.Rule, after, limit)
+				return tx.DeadLetters(account, prefix, after, limit)
 			}, func(d catalog.EventDelivery) string { return d.ID })
 		out = ListDeadLettersOutput{collect(rows, letterOf), next}
 		return err
@@ -72,15 +99,16 @@ func (a *API) listLetters(ctx context.Context, account string, in *ListDeadLette
 	return &out, err
 }
 
-// ReplayDeadLettersInput names dead letters, or the rule whose dead letters they
-// are; neither means all.
+// ReplayDeadLettersInput names dead letters, or the rule or topic whose dead
+// letters they are; nothing means those of all rules.
 type ReplayDeadLettersInput struct {
 	Rule          string   `json:"Rule" validate:"Name"`
+	Topic         string   `json:"Topic" validate:"TopicName"`
 	DeadLetterIDs []string `json:"DeadLetterIds" validate:"DeadLetterIDs"`
 }
 
 func (in *ReplayDeadLettersInput) resource(region, account string) string {
-	return lettersOf(region, account, in.Rule)
+	return lettersOf(region, account, in.Rule, in.Topic)
 }
 
 // ReplayDeadLettersOutput tells what is on its way again.
@@ -100,14 +128,17 @@ type FailedReplay struct {
 // replayLetters goes in steps: what has been replayed stays so if a later step
 // fails. Not every failed entry is named when there are very many.
 func (a *API) replayLetters(ctx context.Context, account string, in *ReplayDeadLettersInput) (*ReplayDeadLettersOutput, error) {
+	prefix, err := targetsOf(account, in.Rule, in.Topic)
+	if err != nil {
+		return nil, err
+	}
 	out := &ReplayDeadLettersOutput{FailedEntries: []FailedReplay{}}
 	if in.DeadLetterIDs != nil {
 		return out, a.replay(ctx, out, func(tx *catalog.Tx) (rows []catalog.EventDelivery, missing []string, err error) {
 			for _, id := range in.DeadLetterIDs {
 				d, err := tx.DeadLetter(account, id)
-				_, rule, _ := catalog.SplitTarget(d.Target)
 				switch {
-				case fault.Is(err, fault.NotFound) || err == nil && in.Rule != "" && in.Rule != rule:
+				case fault.Is(err, fault.NotFound) || err == nil && !strings.HasPrefix(d.Target, prefix):
 					missing = append(missing, id)
 				case err != nil:
 					return nil, nil, err
@@ -120,7 +151,7 @@ func (a *API) replayLetters(ctx context.Context, account string, in *ReplayDeadL
 	}
 	for after, next, more := "", "", true; more; after = next {
 		err := a.replay(ctx, out, func(tx *catalog.Tx) ([]catalog.EventDelivery, []string, error) {
-			rows, err := tx.DeadLetters(account, in.Rule, after, maxItems)
+			rows, err := tx.DeadLetters(account, prefix, after, maxItems)
 			if more = len(rows) == maxItems; len(rows) > 0 {
 				next = rows[len(rows)-1].ID
 			}
@@ -148,11 +179,10 @@ func (a *API) replay(ctx context.Context, out *ReplayDeadLettersOutput, choose f
 			failed = append(failed, FailedReplay{id, "ResourceNotFoundException", "Dead letter " + id + " does not exist."})
 		}
 		for _, d := range rows {
-			account, rule, id := catalog.SplitTarget(d.Target)
-			_, err := tx.EventTarget(account, rule, id)
+			gone, err := targetGone(tx, d.Target)
 			switch {
-			case fault.Is(err, fault.NotFound):
-				failed = append(failed, FailedReplay{d.ID, "ResourceNotFoundException", "Rule " + rule + " does not have target " + id + " any longer."})
+			case gone != "":
+				failed = append(failed, FailedReplay{d.ID, "ResourceNotFoundException", gone})
 				continue
 			case err != nil:
 				return err
@@ -171,4 +201,26 @@ func (a *API) replay(ctx context.Context, out *ReplayDeadLettersOutput, choose f
 	out.FailedEntryCount += len(failed)
 	out.FailedEntries = append(out.FailedEntries, failed[:min(len(failed), maxItems-min(maxItems, len(out.FailedEntries)))]...)
 	return nil
+}
+
+// targetGone says what of a target is not there any longer; empty when it is
+// there.
+func targetGone(tx *catalog.Tx, target string) (string, error) {
+	text := ""
+	var err error
+	if _, name, id, ok := catalog.SplitSubscription(target); ok {
+		_, err = tx.Subscription(id)
+		text = "Topic " + name + " does not have subscription " + id + " any longer."
+	} else {
+		account, rule, id := catalog.SplitTarget(target)
+		_, err = tx.EventTarget(account, rule, id)
+		text = "Rule " + rule + " does not have target " + id + " any longer."
+	}
+	switch {
+	case fault.Is(err, fault.NotFound):
+		return text, nil
+	case err != nil:
+		return "", err
+	}
+	return "", nil
 }

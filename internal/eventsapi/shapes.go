@@ -12,6 +12,7 @@ const (
 func shapes() restjson.Shapes {
 	return restjson.Shapes{
 		"Name":            {Min: 1, Max: 64, Pattern: namePattern},
+		"TopicName":       {Min: 1, Max: 256, Pattern: `[A-Za-z0-9_\-]+`},
 		"EventBus":        {Min: 1, Max: 1600, Pattern: `(arn:aws[\w-]*:events:[a-z]+-[a-z]+-[\w-]+:[0-9]{12}:event-bus/)?[/.\-_A-Za-z0-9]+`},
 		"EventPattern":    {Max: 4096},
 		"Schedule":        {Max: 256},

@@ -109,3 +109,33 @@ func Cut[T, K any](l Listing[K], rows []T, limit int, key func(T) K) (cut []T, t
 	}
 	return rows[:limit], l.Token(key(rows[limit-1]))
 }
+
+// Turn is the part of a list that a caller asks for: the token it was given, if
+// any, and how many rows it wants at most.
+type Turn struct {
+	Token  *string
+	Limit  int
+	Name   string   // of the listing
+	Filter []string // see For
+}
+
+// Part gives a part of a list: load gives up to limit rows after a key, in the
+// order of key. next is the token of the next part, nil at the end.
+func Part[T, K any](t Turn, load func(after K, limit int) ([]T, error), key func(T) K) (rows []T, next *string, err error) {
+	list := For[K](t.Name, t.Filter...)
+	var after K
+	if t.Token != nil {
+		if after, _, err = list.Key(*t.Token); err != nil {
+			return nil, nil, err
+		}
+	}
+	all, err := load(after, t.Limit+1)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, token := Cut(list, all, t.Limit, key)
+	if token != "" {
+		next = &token
+	}
+	return rows, next, nil
+}

@@ -3,6 +3,7 @@ package restjson
 import (
 	"bytes"
 	"io"
+	"math"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -93,6 +94,12 @@ func SetText(v reflect.Value, text string) error {
 			return textError("expected true or false")
 		}
 		v.SetBool(text == "true")
+	case reflect.Float64:
+		n, err := strconv.ParseFloat(text, 64)
+		if err != nil || math.IsNaN(n) || math.IsInf(n, 0) {
+			return textError("expected a finite number")
+		}
+		v.SetFloat(n)
 	default:
 		n, err := strconv.ParseInt(text, 10, v.Type().Bits())
 		if err != nil {
@@ -168,7 +175,7 @@ func (d jsonDecoder) value(v reflect.Value, path string) error {
 	case (kind == 't' || kind == 'f') && v.Kind() == reflect.Bool:
 		v.SetBool(kind == 't')
 		return nil
-	case kind == '0' && v.CanInt():
+	case kind == '0' && (v.CanInt() || v.CanFloat()):
 		if err := SetText(v, token.String()); err != nil {
 			return cannotParse("%s: %s", path, err.Error())
 		}
@@ -189,6 +196,8 @@ func expectation(t reflect.Type) string {
 	switch k := kind(t); k {
 	case "int":
 		return "an integer"
+	case "float":
+		return "a number"
 	case "struct", "map":
 		return "an object"
 	default:

@@ -50,6 +50,35 @@ func Exception(err error) (name string, status int) {
 	}
 }
 
+// QueryErrorHeader is in the answers of an API that once spoke the Query
+// protocol only, in its other protocols: the code and side that an error has in
+// Query, as in "ResourceNotFound;Sender". Clients show that code.
+const QueryErrorHeader = "X-Amzn-Query-Error"
+
+// RPCException gives the name and status of a failure in the protocols of one
+// address, JSON and CBOR, where the status is 400 for whatever the caller did.
+// own are the names that kinds of failure have in an API.
+func RPCException(err error, own map[fault.Kind]string) (name string, status int) {
+	if e, ok := errors.AsType[*sigv4.Error](err); ok {
+		return e.Code, http.StatusBadRequest
+	}
+	kind := fault.Of(err)
+	if kind == fault.TooLarge {
+		kind = fault.Invalid
+	}
+	name, status = Exception(err)
+	if status < http.StatusInternalServerError {
+		status = http.StatusBadRequest
+	}
+	if of, ok := own[kind]; ok {
+		name = of
+	}
+	if code, ok := CodeOf(err); ok {
+		name = code
+	}
+	return name, status
+}
+
 // coded is a failure with a code of its own.
 type coded struct {
 	code string

@@ -14,7 +14,7 @@ type Field struct {
 	Name     string       // of the Go field, as in the AWS SDKs: PackageVersion
 	Wire     string       // on the wire: "version"
 	In       string       // "query", "json", "header" or "body"
-	Kind     string       // "string", "int", "bool", "list", "map", "struct", "timestamp" or "stream"
+	Kind     string       // "string", "int", "float", "bool", "list", "map", "struct", "timestamp" or "stream"
 	Required bool         // in inputs
 	Shape    string       // name of its Shape, "" when anything goes
 	Type     reflect.Type // of the Go field, for nested members
@@ -156,7 +156,7 @@ func newMember(f reflect.StructField, d direction, top bool) (member, error) {
 		return m, fmt.Errorf("type %s cannot be bound", f.Type)
 	case (m.In == "query" || m.In == "header") && m.Kind != "string" && m.Kind != "int" && m.Kind != "bool":
 		return m, fmt.Errorf("type %s cannot be bound to a %s", f.Type, m.In)
-	case d == input && (m.Kind == "int" || m.Kind == "bool") && (m.Required || m.Shape != "") && f.Type.Kind() != reflect.Pointer:
+	case d == input && (m.Kind == "int" || m.Kind == "float" || m.Kind == "bool") && (m.Required || m.Shape != "") && f.Type.Kind() != reflect.Pointer:
 		return m, fmt.Errorf("must be a pointer, else absent and zero are the same")
 	}
 	return m, nil
@@ -188,6 +188,8 @@ func kind(t reflect.Type) string {
 		return "string"
 	case reflect.Int, reflect.Int32, reflect.Int64:
 		return "int"
+	case reflect.Float64:
+		return "float"
 	case reflect.Bool:
 		return "bool"
 	case reflect.Slice:

@@ -109,6 +109,8 @@ func (p *problems) add(v reflect.Value, path, constraint string) {
 		value = "Value '" + string(text) + "'"
 	case v.CanInt():
 		value = "Value '" + strconv.FormatInt(v.Int(), 10) + "'"
+	case v.CanFloat():
+		value = "Value '" + strconv.FormatFloat(v.Float(), 'g', -1, 64) + "'"
 	}
 	*p = append(*p, fmt.Sprintf("%s at '%s' failed to satisfy constraint: %s", value, path, constraint))
 }

@@ -1,6 +1,7 @@
 package restjson
 
 import (
+	"encoding/binary"
 	"math"
 	"reflect"
 	"strconv"
@@ -36,4 +37,11 @@ func (t *Time) UnmarshalJSON(b []byte) error {
 	}
 	t.Time = time.UnixMilli(int64(math.Round(s * 1000))).UTC()
 	return nil
+}
+
+// MarshalCBOR writes epoch time (RFC 8949, 3.4.2) in seconds, as a float of 64
+// bits.
+func (t Time) MarshalCBOR() ([]byte, error) {
+	const epoch, float64s = 0xc1, 0xfb
+	return binary.BigEndian.AppendUint64([]byte{epoch, float64s}, math.Float64bits(float64(t.UnixMilli())/1000)), nil
 }

@@ -18,29 +18,14 @@ import (
 )
 
 const (
-	defaultRetries = 185
-	defaultAge     = 24 * time.Hour
+	defaultRetries = 185            // of a message after the first attempt
+	defaultAge     = 24 * time.Hour // of a message that is still tried
 	firstRetry     = time.Second
 	lastRetry      = 10 * time.Minute // between attempts, at most
 )
 
-// maxAge is how long a message for a target is tried.
-func maxAge(t catalog.EventTarget) time.Duration {
-	if s := t.Settings.MaxAge; s != nil {
-		return time.Duration(*s) * time.Second
-	}
-	return defaultAge
-}
-
-func maxRetries(t catalog.EventTarget) int {
-	if n := t.Settings.Attempts; n != nil {
-		return *n
-	}
-	return defaultRetries
-}
-
 // authorize adds the parameters of a target and of its connection.
-func authorize(to *webhook.Target, r route) {
+func (r ruleTarget) authorize(to *webhook.Target) {
 	to.Header, to.Query, to.Body = http.Header{}, url.Values{}, map[string]string{}
 	for name, value := range r.Settings.Header {
 		to.Header.Set(name, value)
@@ -106,7 +91,7 @@ func (c *courier) dispatch(ctx context.Context, waiting []catalog.WaitingTarget)
 	}
 	for _, t := range list {
 		if t.expired > 0 {
-			c.log.WarnContext(ctx, "events have become dead letters", slog.String("target", t.Target()), slog.Int64("count", t.expired), slog.String("cause", "they have waited too long"))
+			c.log.WarnContext(ctx, "events have become dead letters", slog.String("target", t.target), slog.Int64("count", t.expired), slog.String("cause", "they have waited too long"))
 		}
 		for range t.expired {
 			c.opt.Event(EventDead)
@@ -214,14 +199,13 @@ func (c *courier) take(tx *catalog.Tx, target string, a allowance, tidy int) (t 
 		t.dropped, err = tx.DropEventDeliveries(target, tidy)
 		return t, err
 	case a.failing:
-		age := maxAge(t.EventTarget)
-		t.expired, err = tx.ExpireEventDeliveries(target, c.opt.Now().Add(-age), fmt.Sprintf("not delivered within %s", age), tidy)
+		t.expired, err = tx.ExpireEventDeliveries(target, c.opt.Now().Add(-t.age), fmt.Sprintf("not delivered within %s", t.age), tidy)
 		if err != nil || t.expired >= int64(tidy) {
 			return t, err
 		}
 	}
 	most := a.most
-	if rate := t.destination.Rate; rate > 0 {
+	if rate := t.rate; rate > 0 {
 		most = min(most, int(bucket(rate, a.tokens, a.idle)))
 	}
 	if most > 0 {
@@ -232,16 +216,16 @@ func (c *courier) take(tx *catalog.Tx, target string, a allowance, tidy int) (t 
 
 // start sends messages on their way.
 func (c *courier) start(ctx context.Context, t taken) {
-	if t.ARN == "" { // it is gone
+	if t.open == nil { // it is gone
 		return
 	}
 	now := c.opt.Now()
-	target := t.Target()
+	target := t.target
 	c.mu.Lock()
 	s := c.targets[target]
 	s.busy += len(t.messages)
 	c.busy += len(t.messages)
-	if rate := t.destination.Rate; rate > 0 {
+	if rate := t.rate; rate > 0 {
 		s.tokens, s.counted = bucket(rate, s.tokens, now.Sub(s.counted))-float64(len(t.messages)), now
 		s.next = now.Add(untilToken(rate, s.tokens))
 	}
@@ -265,7 +249,7 @@ func (c *courier) guarded(ctx context.Context, r route, m catalog.EventDelivery)
 	}()
 	ctx, cancel := context.WithTimeout(ctx, attemptTime)
 	defer cancel()
-	sink, err := c.sink(r)
+	sink, err := r.open()
 	if err != nil {
 		return err
 	}
@@ -284,7 +268,7 @@ func (c *courier) settle(ctx context.Context, r route, m catalog.EventDelivery, 
 	case ctx.Err() != nil: // it was broken off: for whoever comes next
 		outcome = ""
 		write = func(tx *catalog.Tx) error { return tx.PutOffEventDelivery(m, m.Attempts-1, now, m.LastError) }
-	case fault.Is(err, fault.Invalid) || m.Attempts > maxRetries(r.EventTarget) || now.Sub(m.Since) >= maxAge(r.EventTarget):
+	case fault.Is(err, fault.Invalid) || m.Attempts > r.retries || now.Sub(m.Since) >= r.age:
 		outcome = EventDead
 		write = func(tx *catalog.Tx) error { return tx.BuryEventDelivery(m, m.Attempts, cause) }
 		c.log.WarnContext(ctx, "an event has become a dead letter", slog.String("target", m.Target), slog.String("delivery", m.ID),

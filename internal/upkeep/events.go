@@ -11,13 +11,13 @@ import (
 	"packhouse/internal/event"
 	"packhouse/internal/event/pattern"
 	"packhouse/internal/event/webhook"
-	"packhouse/internal/fault"
 )
 
 // Sinks open the ways that events leave the house by.
 type Sinks struct {
 	Log     func(account string) event.Sink
 	Webhook func(webhook.Target) (event.Sink, error)
+	Topic   func(catalog.Subscription) event.Sink // nil: messages to topics wait
 }
 
 // How an attempt to deliver an event ends, for Options.Event.
@@ -38,7 +38,7 @@ const (
 )
 
 // courier takes events out of the outbox, matches them with the rules of those
-// who receive them, and delivers what comes of it.
+// who receive them, and delivers what comes of it, and messages to topics.
 //
 // An event leaves the outbox in the transaction that writes down a delivery for
 // each of its targets, and a delivery goes when its target has it: whatever
@@ -255,63 +255,4 @@ func (c *courier) load(tx *catalog.Tx, account string) (*ruleset, error) {
 		list = append(list, subscription{event.Rule{ARN: event.RuleARN(c.opt.Region, account, r.Name), Name: r.Name}, p, of[r.Name]})
 	}
 	return &ruleset{len(list) == 0, pattern.NewSet(list, func(s subscription) *pattern.Pattern { return s.pattern })}, nil
-}
-
-// route is a target with all it takes to reach it.
-type route struct {
-	catalog.EventTarget
-	destination catalog.EventDestination // zero when the target is none
-	connection  catalog.EventConnection
-	secret      catalog.Secret // that messages are signed with
-	missing     error          // what of it is gone
-}
-
-// find looks a target up; NotFound when it is gone itself.
-func (c *courier) find(tx *catalog.Tx, target string) (r route, err error) {
-	if r.EventTarget, err = tx.EventTarget(catalog.SplitTarget(target)); err != nil {
-		return r, err
-	}
-	if r.secret, err = tx.EventSigning(r.Account); err != nil {
-		return r, err
-	}
-	var address event.Address
-	if address, r.missing = event.ParseTarget(r.ARN, c.opt.Region, r.Account); address.Destination.Name == "" {
-		return r, nil
-	}
-	r.destination, err = tx.EventDestination(r.Account, address.Destination.Name)
-	if err == nil && r.destination.ID != address.Destination.ID {
-		err = fault.New(fault.NotFound, "the api-destination %s is gone", address.Destination.Name)
-	}
-	if err == nil {
-		r.connection, err = tx.EventConnectionByID(r.destination.Connection)
-	}
-	if fault.Is(err, fault.NotFound) {
-		r.missing, err = err, nil
-	}
-	return r, err
-}
-
-// sink opens the way to a target.
-func (c *courier) sink(r route) (event.Sink, error) {
-	if r.missing != nil {
-		return nil, fault.Wrap(fault.Upstream, r.missing, "%s", fault.Message(r.missing))
-	}
-	address, err := event.ParseTarget(r.ARN, c.opt.Region, r.Account)
-	if err != nil {
-		return nil, err
-	}
-	if address.Log {
-		return c.opt.Sinks.Log(r.Account), nil
-	}
-	to := webhook.Target{URL: address.URL}
-	if d := r.destination; d.Name != "" {
-		to.URL, to.Method = d.Endpoint, d.Method
-	}
-	to.URL = webhook.URLOf(to.URL, r.Settings.PathValues)
-	if r.secret == "" {
-		return nil, fault.New(fault.Unavailable, "there is no secret to sign with")
-	}
-	to.Key = webhook.KeyOf([]byte(r.secret), r.ARN)
-	authorize(&to, r)
-	return c.opt.Sinks.Webhook(to)
 }

@@ -610,7 +610,7 @@ func TestEvents_TriedAgainUntilGivenUp(t *testing.T) {
 			}
 			var letters []catalog.EventDelivery
 			update(t, o.db, func(tx *catalog.Tx) (err error) {
-				letters, err = tx.DeadLetters(owner, "all", "", 0)
+				letters, err = tx.DeadLetters(owner, catalog.RuleTargets(owner, "all"), "", 0)
 				return err
 			})
 			if len(letters) != 1 || letters[0].LastError != c.cause || letters[0].Attempts != max(c.requests, 1) {

@@ -26,6 +26,7 @@ import (
 	"packhouse/internal/catalog"
 	"packhouse/internal/fault"
 	"packhouse/internal/identity"
+	"packhouse/internal/metric"
 )
 
 // Options are what a Runner works with. DB and Blobs are required.
@@ -39,6 +40,8 @@ type Options struct {
 	// Sinks are where events go; without them they stay in the outbox.
 	Sinks  *Sinks
 	Region string // that the events say
+	// Metrics are what alarms watch; without them none is evaluated.
+	Metrics metric.Source
 
 	Grace   time.Duration // how long bytes may wait for something to refer to them, default 24 h
 	Letters time.Duration // how long dead letters are kept, default 14 days
@@ -117,6 +120,8 @@ func table() []kind {
 		{catalog.JobCheckStorage, 0, 4 * time.Minute, (*Runner).checkStorage},
 		{"roll-up-usage", 30 * time.Second, 10 * time.Minute, (*Runner).rollUpUsage},
 		{"check-usage", 24 * time.Hour, time.Hour, (*Runner).checkUsage},
+		{catalog.JobEvaluateAlarms, time.Minute, 5 * time.Minute, (*Runner).evaluateAlarms},
+		{"tidy-monitoring", time.Hour, 10 * time.Minute, (*Runner).tidyMonitoring},
 		{"rotate-keys", time.Hour, time.Minute, (*Runner).rotateKeys},
 	}
 }
