@@ -24,7 +24,7 @@ config < app < cli
 format < control, eventsapi, iamapi, dataplane, ops < web
 identity, access < registry, audit < upkeep
 blob, event, job, upstream, restjson < awsjson, awsquery, catalog
-artifact, policy, sigv4
+artifact, policy, sigv4 < retention
 fault < arn, digest, flight, lane, page, outbound, seal
 `
 
