@@ -29,10 +29,11 @@ func scanStoredBlob(scan func(...any) error) (b StoredBlob, err error) {
 }
 
 const unreferenced = ` AND NOT EXISTS (SELECT 1 FROM asset a WHERE a.space = b.space AND a.sha256 = b.sha256)
+	AND NOT EXISTS (SELECT 1 FROM trash_asset t WHERE t.space = b.space AND t.sha256 = b.sha256)
 	AND NOT (b.space = '` + RemoteSpace + `' AND EXISTS (SELECT 1 FROM remote_document d WHERE d.sha256 = b.sha256))`
 
-// UnreferencedBlobs lists blobs recorded before t that no asset and no remote
-// document refers to, by space and SHA-256 after the given one; an empty space
+// UnreferencedBlobs lists blobs recorded before t that no asset, in the trash or
+// out of it, and no remote document refers to, by space and SHA-256 after the given one; an empty space
 // means every space. Look again (HasBlobReference) in the transaction that
 // deletes the row.
 func (tx *Tx) UnreferencedBlobs(space string, t time.Time, after StoredBlob, limit int) ([]StoredBlob, error) {
@@ -44,11 +45,12 @@ func (tx *Tx) UnreferencedBlobs(space string, t time.Time, after StoredBlob, lim
 	return all(tx, scanStoredBlob, q.add(unreferenced+" ORDER BY b.space, b.sha256").limit(limit))
 }
 
-// HasBlobReference tells whether an asset or a remote document refers to a blob
-// of a space.
+// HasBlobReference tells whether an asset, in the trash or out of it, or a remote
+// document refers to a blob of a space.
 func (tx *Tx) HasBlobReference(space, sha256 string) (bool, error) {
 	var n int64
 	_, err := tx.one(`SELECT (SELECT count(*) FROM (SELECT 1 FROM asset WHERE space = $1 AND sha256 = $2 LIMIT 1) a)
+		+ (SELECT count(*) FROM (SELECT 1 FROM trash_asset WHERE space = $1 AND sha256 = $2 LIMIT 1) a2)
 		+ (SELECT count(*) FROM (SELECT 1 FROM remote_document WHERE sha256 = $2 AND $1 = '`+RemoteSpace+`' LIMIT 1) d)`,
 		[]any{space, sha256}, &n)
 	return n > 0, err
