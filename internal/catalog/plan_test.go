@@ -133,6 +133,7 @@ func TestPlans_NoFullScans(t *testing.T) {
 			"configured":    func(tx *Tx) error { _, err := tx.RetentionConfigurations(d.ID); return err },
 			"due":           func(tx *Tx) error { _, err := tx.DueRetention(tx.Now(), 10); return err },
 			"run":           func(tx *Tx) error { _, _, err := tx.ActiveRetentionRun(d.ID); return err },
+			"active runs":   func(tx *Tx) error { _, err := tx.ActiveRetentionRuns(); return err },
 			"runs":          func(tx *Tx) error { _, err := tx.RetentionRuns(d.ID, "r", 10); return err },
 			"removals":      func(tx *Tx) error { _, err := tx.Removals("r", "a", 10); return err },
 			"forget runs":   func(tx *Tx) error { _, err := tx.ForgetRetentionRuns(tx.Now(), 10); return err },

@@ -225,20 +225,14 @@ func (tx *Tx) deleteRepositoryRetention(repositoryID string) error {
 	return err
 }
 
-// Aging is a version as retention looks at it; Current, Tag and Held are for the
-// caller to fill in.
-type Aging struct {
-	retention.Version
-	ID string
-}
-
-// Aging lists every version of some packages, by package ID. When a version came
-// is read off its ID.
-func (tx *Tx) Aging(packageIDs ...string) (map[string][]Aging, error) {
-	found := make(map[string][]Aging, len(packageIDs))
+// Aging lists every version of some packages as retention looks at it, by package
+// ID; Current, Tag and Held are for the caller to fill in. When a version came is
+// read off its ID.
+func (tx *Tx) Aging(packageIDs ...string) (map[string][]retention.Version, error) {
+	found := make(map[string][]retention.Version, len(packageIDs))
 	words := intern{}
 	read := func(scan func(...any) error) error {
-		var v Aging
+		var v retention.Version
 		var packageID string
 		var published, downloaded int64
 		if err := scan(&v.ID, &packageID, &v.Number, (*string)(&v.Status), (*string)(&v.Origin), &published, &downloaded); err != nil {

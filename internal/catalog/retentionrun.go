@@ -9,6 +9,10 @@ import (
 	"packhouse/internal/fault"
 )
 
+// JobRetention is the kind of the job that goes on with the retention run of a
+// domain; its key is the domain's ID.
+const JobRetention = "retention-run"
+
 // RunStatus is how far a retention run has come.
 type RunStatus string
 
@@ -59,7 +63,8 @@ type RunProgress struct {
 	Spared        int64        `json:"spared,omitempty"` // would have gone, but were wanted meanwhile
 	Freed         int64        `json:"freed,omitempty"`  // bytes that no version refers to any more
 	Refused       []RefusedRun `json:"refused,omitempty"`
-	Error         string       `json:"error,omitempty"`
+	Failures      int          `json:"failures,omitempty"` // in a row
+	Error         string       `json:"error,omitempty"`    // of the last of them, for people
 }
 
 // RefusedRun is a repository that a run left alone.
@@ -131,6 +136,11 @@ func (tx *Tx) ActiveRetentionRun(domainID string) (r RetentionRun, found bool, e
 		return r, false, err
 	}
 	return rows[0], true, nil
+}
+
+// ActiveRetentionRuns lists the runs of all domains that are not finished.
+func (tx *Tx) ActiveRetentionRuns() ([]RetentionRun, error) {
+	return all(tx, scanRetentionRun, newQuery("SELECT "+retentionRunColumns+" FROM retention_run WHERE finished = 0"))
 }
 
 // RetentionRuns lists the runs of a domain, the newest first, before the given

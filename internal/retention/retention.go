@@ -242,6 +242,7 @@ func (p Policies) of(o artifact.OriginType) (*Policy, int) {
 
 // Version is what is known of a version when it is decided about.
 type Version struct {
+	ID           string // what the caller knows it by
 	Number       string
 	Published    time.Time // zero: as Created
 	Created      time.Time // when the repository got it
@@ -321,7 +322,7 @@ func Decide(p Policies, c artifact.Coordinates, versions []Version, now time.Tim
 // Sort puts the newest version first; of those published at one time the one
 // that comes last in the format's order.
 func Sort(versions []Version, compare func(a, b string) int) {
-	slices.SortFunc(versions, func(a, b Version) int { return Order(a.published(), a.Number, b.published(), b.Number, compare) })
+	slices.SortFunc(versions, func(a, b Version) int { return Order(a.Stamp(), a.Number, b.Stamp(), b.Number, compare) })
 }
 
 // Order is the order of Sort.
@@ -332,7 +333,8 @@ func Order(publishedA time.Time, a string, publishedB time.Time, b string, compa
 	return cmp.Or(compare(b, a), strings.Compare(b, a))
 }
 
-func (v *Version) published() time.Time {
+// Stamp is when v was published, as far as that is known: what it is sorted by.
+func (v *Version) Stamp() time.Time {
 	if v.Published.IsZero() {
 		return v.Created
 	}
@@ -448,7 +450,7 @@ func (v *Version) since(from AgeFrom) time.Time {
 	case ByDownload:
 		return v.used()
 	default:
-		return v.published()
+		return v.Stamp()
 	}
 }
 

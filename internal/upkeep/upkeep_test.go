@@ -525,7 +525,7 @@ func TestRun_SchedulesTheTableOnce(t *testing.T) {
 		got = append(got, j.Kind)
 	}
 	slices.Sort(got)
-	if diff := cmp.Diff([]string{"purge-dead-letters", "rotate-keys", "sweep-blobs", "tidy-access-records"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"empty-trash", "purge-dead-letters", "rotate-keys", "start-retention", "sweep-blobs", "tidy-access-records"}, got); diff != "" {
 		t.Error(diff)
 	}
 }
