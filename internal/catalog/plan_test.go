@@ -129,6 +129,7 @@ func TestPlans_NoFullScans(t *testing.T) {
 			"blobs of":      func(tx *Tx) error { return tx.BlobsOf([]string{"a", "b"}, func(HeldBlob) error { return nil }) },
 			"holders":       func(tx *Tx) error { _, err := tx.Holders(d.ID, "a", 10); return err },
 			"holds":         func(tx *Tx) error { _, err := tx.Holds(repos[0].ID, npmName("a"), npmName("z")); return err },
+			"hold page":     func(tx *Tx) error { _, err := tx.HoldPage(repos[0].ID, HoldCursor{}, 10); return err },
 			"legal hold":    func(tx *Tx) error { _, _, err := tx.LegalHold(repos[0].ID, npmName("a"), "1"); return err },
 			"configured":    func(tx *Tx) error { _, err := tx.RetentionConfigurations(d.ID); return err },
 			"due":           func(tx *Tx) error { _, err := tx.DueRetention(tx.Now(), 10); return err },

@@ -197,6 +197,26 @@ func (tx *Tx) Holds(repositoryID string, first, last artifact.Coordinates) ([]Ho
 	return append(whole, some...), err
 }
 
+// HoldCursor is a place in a listing of holds: the last of the page before. The
+// zero value is the start.
+type HoldCursor struct {
+	Coordinates artifact.Coordinates
+	Version     string
+	Kind        HoldKind
+}
+
+// Cursor is the place of h in a listing.
+func (h Hold) Cursor() HoldCursor { return HoldCursor{h.Coordinates, h.Version, h.Kind} }
+
+// HoldPage lists the holds of a repository by what they are about, after the
+// cursor.
+func (tx *Tx) HoldPage(repositoryID string, after HoldCursor, limit int) ([]Hold, error) {
+	c := after.Coordinates
+	return all(tx, scanHold, newQuery("SELECT "+holdColumns+" FROM retention_hold WHERE ").
+		add("repository_id = ? AND (format, namespace, name, version, kind) > (?, ?, ?, ?, ?) ORDER BY format, namespace, name, version, kind",
+			repositoryID, string(c.Format), c.Namespace, c.Name, after.Version, string(after.Kind)).limit(limit))
+}
+
 // LegalHold finds a legal hold on a version of a package; with an empty version
 // one on any version of it, and with a package of an empty name one on anything
 // of the repository. found is false when nothing is held.

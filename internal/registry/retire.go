@@ -514,6 +514,62 @@ func (s *Service) Restore(ctx context.Context, b Batch, pin *catalog.Hold) (out 
 	return out, err
 }
 
+// Pin keeps versions of a repository whatever its configuration says; those that
+// are missing fail alone. h has reason and author.
+func (s *Service) Pin(ctx context.Context, b Batch, h catalog.Hold) (out Outcome, err error) {
+	if err := b.check(); err != nil {
+		return Outcome{}, err
+	}
+	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
+		out = newOutcome()
+		n, p, err := held(tx, b.Repository, b.Coordinates)
+		if err != nil {
+			return err
+		}
+		rows, err := b.rows(tx, p, &out)
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			h.RepositoryID, h.Coordinates, h.Version, h.Kind = n.repo.ID, b.Coordinates, row.Number, catalog.HoldPin
+			if err := tx.PutHold(h); err != nil {
+				return err
+			}
+			out.done(row.Version)
+		}
+		return nil
+	})
+	return out, err
+}
+
+// Unpin ends Pin, also of versions that are not there any more; those without a
+// pin fail alone.
+func (s *Service) Unpin(ctx context.Context, b Batch) (out Outcome, err error) {
+	if err := b.check(); err != nil {
+		return Outcome{}, err
+	}
+	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
+		out = newOutcome()
+		n, err := within(tx, b.Repository)
+		if err != nil {
+			return err
+		}
+		for _, number := range b.Versions {
+			found, err := tx.DeleteHold(catalog.Hold{RepositoryID: n.repo.ID, Coordinates: b.Coordinates, Version: number, Kind: catalog.HoldPin})
+			if err != nil {
+				return err
+			}
+			if !found {
+				out.fail(number, VersionNotFound, "version %s is not pinned", number)
+				continue
+			}
+			out.Done[number] = VersionState{}
+		}
+		return nil
+	})
+	return out, err
+}
+
 func (s *Service) restore(ctx context.Context, tx *catalog.Tx, n *node, c artifact.Coordinates, number string) (artifact.Version, error) {
 	t, err := tx.TrashedVersion(n.repo.ID, c, number)
 	if err != nil {
