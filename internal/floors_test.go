@@ -24,7 +24,7 @@ config < app < cli
 format < control, eventsapi, iamapi, monitoringapi, snsapi, dataplane, ops < web
 identity, access, topic < registry, audit, alarm, usage < upkeep
 blob, event, job, upstream, restjson < awscbor, awsjson, awsquery, catalog
-artifact, metric, policy, sigv4
+artifact, metric, policy, sigv4 < retention
 fault < arn, digest, flight, lane, mail, page, outbound, seal
 `
 

@@ -153,9 +153,9 @@ func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error
 		return nil, err
 	}
 	a.upkeep = upkeep.New(upkeep.Options{
-		DB: a.db, Blobs: a.blobs, Identity: a.identities, Records: a.trail, Local: []upkeep.Local{upkeep.Spools(a.disk), upkeep.Quarantine(a.disk)},
-		Restore: a.registry.Restore,
-		Sinks:   a.sinks(), Region: a.cfg.Region, Letters: a.cfg.DeadLetters, Event: a.metrics.Event,
+		DB: a.db, Blobs: a.blobs, Identity: a.identities, Records: a.trail, Registry: a.registry,
+		Local: []upkeep.Local{upkeep.Spools(a.disk), upkeep.Quarantine(a.disk)}, Restore: a.registry.Refetch,
+		Sinks: a.sinks(), Region: a.cfg.Region, Letters: a.cfg.DeadLetters, Trash: a.cfg.Trash, Event: a.metrics.Event,
 		Now: a.now, Logger: a.log, Done: func(kind string, took time.Duration, err error) { a.metrics.Job(kind, took, err == nil) },
 	})
 	a.health = ops.NewHealth(a.log,

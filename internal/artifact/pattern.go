@@ -199,6 +199,9 @@ func (p Pattern) Matches(c Coordinates) bool {
 	return false
 }
 
+// MayMatch tells whether packages of f can match p.
+func (p Pattern) MayMatch(f Format) bool { return p.breadth == allPackages || p.format == f }
+
 // prefix is the part that is followed by "~".
 func (p Pattern) prefix() (part string, ok bool) {
 	switch p.breadth {

@@ -113,6 +113,9 @@ func (tx *Tx) DeleteDomain(d Domain) error {
 	if err := tx.deleteTotal(d.ID, ""); err != nil {
 		return err
 	}
+	if err := tx.deleteRetention(d.ID); err != nil {
+		return err
+	}
 	n, err := tx.exec("DELETE FROM domain WHERE id = $1", d.ID)
 	if err == nil && n == 0 {
 		return domainMissing(d.Name)

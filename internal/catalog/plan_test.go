@@ -129,6 +129,26 @@ func TestPlans_NoFullScans(t *testing.T) {
 			"lease":         func(tx *Tx) error { _, err := tx.LeaseJobs(10, time.Minute); return err },
 			"enqueue":       func(tx *Tx) error { return tx.Enqueue(Job{Kind: "k", Key: "x"}) },
 			"touch":         func(tx *Tx) error { return ignoreMissing(tx.TouchRemoteDocument("c", npmName("left"), time.Now())) },
+			"aging":         func(tx *Tx) error { _, err := tx.Aging(p.ID, "x"); return err },
+			"tags of names": func(tx *Tx) error { _, err := tx.TagsInDomain(p.ID); return err },
+			"blobs of":      func(tx *Tx) error { return tx.BlobsOf([]string{"a", "b"}, func(HeldBlob) error { return nil }) },
+			"holders":       func(tx *Tx) error { _, err := tx.Holders(d.ID, "a", 10); return err },
+			"holds":         func(tx *Tx) error { _, err := tx.Holds(repos[0].ID, npmName("a"), npmName("z")); return err },
+			"hold page":     func(tx *Tx) error { _, err := tx.HoldPage(repos[0].ID, HoldCursor{}, 10); return err },
+			"legal hold":    func(tx *Tx) error { _, _, err := tx.LegalHold(repos[0].ID, npmName("a"), "1"); return err },
+			"configured":    func(tx *Tx) error { _, err := tx.RetentionConfigurations(d.ID); return err },
+			"due":           func(tx *Tx) error { _, err := tx.DueRetention(tx.Now(), 10); return err },
+			"run":           func(tx *Tx) error { _, _, err := tx.ActiveRetentionRun(d.ID); return err },
+			"active runs":   func(tx *Tx) error { _, err := tx.ActiveRetentionRuns(); return err },
+			"runs":          func(tx *Tx) error { _, err := tx.RetentionRuns(d.ID, "r", 10); return err },
+			"removals":      func(tx *Tx) error { _, err := tx.Removals("r", "a", 10); return err },
+			"forget runs":   func(tx *Tx) error { _, err := tx.ForgetRetentionRuns(tx.Now(), 10); return err },
+			"trash":         func(tx *Tx) error { _, err := tx.Trash(d.ID, TrashFilter{}, "a", 10); return err },
+			"trashed": func(tx *Tx) error {
+				_, err := tx.TrashedVersion(repos[0].ID, npmName("left"), "1")
+				return ignoreMissing(err)
+			},
+			"purge trash":   func(tx *Tx) error { _, err := tx.PurgeTrash(tx.Now(), 10); return err },
 			"delete assets": func(tx *Tx) error { return tx.DeleteAssets(p, "v") },
 		}
 		for name, call := range calls {

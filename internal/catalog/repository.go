@@ -213,6 +213,9 @@ func (tx *Tx) DeleteRepository(r Repository) error {
 	if err := tx.deleteTotal(r.DomainID, r.ID); err != nil {
 		return err
 	}
+	if err := tx.deleteRepositoryRetention(r.ID); err != nil {
+		return err
+	}
 	siblings, err := tx.Repositories(r.DomainID, RepositoryFilter{}, "", 0)
 	if err != nil {
 		return err
@@ -225,13 +228,18 @@ func (tx *Tx) DeleteRepository(r Repository) error {
 		}
 	}
 	var used bool
-	if _, err := tx.one("SELECT 1 FROM package WHERE repository_id = $1 LIMIT 1", []any{r.ID}, &used); err != nil || !used {
-		return err
+	for _, table := range []string{"package", "trash_version"} {
+		if _, err := tx.one("SELECT 1 FROM "+table+" WHERE repository_id = $1 LIMIT 1", []any{r.ID}, &used); err != nil {
+			return err
+		}
+	}
+	if !used {
+		return nil
 	}
 	return tx.Enqueue(Job{Kind: JobPurgeRepository, Key: r.ID})
 }
 
-// PurgeRepository deletes some packages of a deleted repository, no more than
+// PurgeRepository deletes what a deleted repository had in the trash and some of its packages, no more than
 // about limit versions, and tells whether more may be left. It announces
 // nothing: the repository itself went before. Conflict when the repository still
 // exists.
@@ -243,12 +251,18 @@ func (tx *Tx) PurgeRepository(repositoryID string, limit int) (more bool, err er
 	if exists {
 		return false, fault.About(fault.Conflict, "repository", repositoryID, "the repository exists")
 	}
+	limit = max(limit, 1)
+	switch n, err := tx.purgeRepositoryTrash(repositoryID, limit); {
+	case err != nil:
+		return false, err
+	case n == limit:
+		return true, nil
+	}
 	packages, err := all(tx, scanString, newQuery("SELECT id FROM package WHERE ").add("repository_id = ?", repositoryID).limit(maxIn))
 	if err != nil || len(packages) == 0 {
 		return false, err
 	}
 	// Versions first, some at a time: one package may have thousands.
-	limit = max(limit, 1)
 	switch n, err := tx.purgeVersions(packages, limit); {
 	case err != nil:
 		return false, err

@@ -51,6 +51,7 @@ func scanStoredBlob(scan func(...any) error) (b StoredBlob, err error) {
 // an index by digest.
 var blobReferences = []string{ //nolint:gochecknoglobals // a table
 	"SELECT 1 FROM asset r WHERE r.space = SPACE AND r.sha256 = SHA256",
+	"SELECT 1 FROM trash_asset r WHERE r.space = SPACE AND r.sha256 = SHA256",
 	"SELECT 1 FROM remote_document r WHERE SPACE = '" + RemoteSpace + "' AND r.sha256 = SHA256",
 }
 

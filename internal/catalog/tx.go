@@ -54,6 +54,27 @@ func newID(now time.Time) string {
 	return strings.ToLower(idEncoding.EncodeToString(b[:13])[:20])
 }
 
+// madeAt is when an id was made, at the precision of milliseconds; zero for what
+// is no id.
+func madeAt(id string) time.Time {
+	const chars = 10 // hold the first 50 bits, of which 48 are the time
+	if len(id) < chars {
+		return time.Time{}
+	}
+	var bits int64
+	for i := range chars {
+		switch c := id[i]; {
+		case '0' <= c && c <= '9':
+			bits = bits<<5 | int64(c-'0')
+		case 'a' <= c && c <= 'v':
+			bits = bits<<5 | int64(c-'a'+10)
+		default:
+			return time.Time{}
+		}
+	}
+	return time.UnixMilli(bits >> 2).UTC()
+}
+
 // exec runs a statement and tells how many rows it touched.
 func (tx *Tx) exec(query string, args ...any) (int64, error) {
 	res, err := tx.q.ExecContext(tx.ctx, query, args...)

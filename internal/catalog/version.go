@@ -219,15 +219,23 @@ func (tx *Tx) DeleteVersion(p Package, v Version) error {
 	if n == 0 {
 		return versionMissing(v.Number)
 	}
+	if err := tx.dropVersionParts(p, v.ID); err != nil {
+		return err
+	}
+	return tx.deleteIn("version_usage", "version_id", []string{v.ID})
+}
+
+// dropVersionParts removes the files and manifest of a version of p that has
+// been taken away, and counts that it is gone.
+func (tx *Tx) dropVersionParts(p Package, versionID string) error {
 	p.changed(tx)
-	gone, err := tx.deleteSizes("DELETE FROM asset WHERE version_id = $1", v.ID)
+	gone, err := tx.deleteSizes("DELETE FROM asset WHERE version_id = $1", versionID)
 	if err != nil {
 		return err
 	}
 	gone.versions, gone.deleted = -1, 1
 	p.counts(tx, gone)
-	ids := []string{v.ID}
-	return errors.Join(tx.deleteIn("manifest", "version_id", ids), tx.deleteIn("version_usage", "version_id", ids))
+	return tx.deleteIn("manifest", "version_id", []string{versionID})
 }
 
 // purgeVersions removes up to limit versions of up to maxIn packages, 0 all, and

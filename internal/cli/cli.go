@@ -148,10 +148,19 @@ func run(ctx context.Context, env *Env) (err error) {
 func (e *Env) operations(asked string) (commands []command) {
 	for _, s := range e.Services {
 		for _, row := range s.Rows {
+			for name, operation := range shorthands() {
+				if operation == row.Name() && (asked == "" || asked == name) {
+					c := operationCommand(s, row)
+					c.name, c.help = name, c.help+" ("+kebab(operation)+")"
+					commands = append(commands, c)
+				}
+			}
 			switch {
 			case asked != "" && asked != kebab(row.Name()):
 			case row.Name() == "CreateAccount":
 				commands = append(commands, createAccountCommand(s, row))
+			case row.Name() == "PreviewRetention":
+				commands = append(commands, previewCommand(s, row))
 			default:
 				commands = append(commands, operationCommand(s, row))
 			}
@@ -168,6 +177,9 @@ func (e *Env) asked(own []command) string {
 	}
 	word := e.Args[0]
 	if slices.ContainsFunc(own, func(c command) bool { return c.name == word }) {
+		return word
+	}
+	if _, short := shorthands()[word]; short {
 		return word
 	}
 	for _, s := range e.Services {

@@ -33,7 +33,7 @@ type clientFlags struct {
 }
 
 type outputFlags struct {
-	Output string `name:"output" enum:"json,text,table," default:"" help:"json, text or table."`
+	Output string `name:"output" enum:"json,text,table,csv," default:"" help:"json, text, table, or, for lists, csv."`
 	Query  string `name:"query" placeholder:"JMESPATH" help:"Print this part of the answer."`
 }
 

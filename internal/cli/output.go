@@ -29,8 +29,8 @@ func newPrinter(flags outputFlags, env *Env) (*printer, error) {
 	if p.form == "" {
 		p.form = "json"
 	}
-	if !slices.Contains([]string{"json", "text", "table"}, p.form) {
-		return nil, usagef("output %q is not json, text or table", p.form)
+	if !slices.Contains([]string{"json", "text", "table", "csv"}, p.form) {
+		return nil, usagef("output %q is not json, text, table or csv", p.form)
 	}
 	if flags.Query != "" {
 		q, err := jmespath.Compile(flags.Query)
@@ -64,6 +64,8 @@ func (p *printer) print(out *object, row outputRow) error {
 		return writeText(p.w, v)
 	case "table":
 		return writeTable(p.w, v)
+	case "csv":
+		return writeCSV(p.w, v)
 	default:
 		return writeJSON(p.w, v)
 	}

@@ -77,7 +77,7 @@ func runReport(ctx context.Context, env *Env, args *reportArgs) error {
 		return writeJSON(env.Stdout, out)
 	case "csv":
 		rows, _ := out.values[kind.rows].([]any)
-		return writeCSV(env.Stdout, columns(row, kind.rows), rows)
+		return writeReportCSV(env.Stdout, columns(row, kind.rows), rows)
 	}
 	return writeTable(env.Stdout, out)
 }
@@ -137,7 +137,7 @@ func columns(row restjson.Row, list string) (names []string) {
 
 // writeCSV writes one line for the names and one for each row (RFC 4180). A
 // text that a spreadsheet would take for a formula is led by a quote.
-func writeCSV(w io.Writer, names []string, rows []any) error {
+func writeReportCSV(w io.Writer, names []string, rows []any) error {
 	out := csv.NewWriter(w)
 	err := out.Write(names)
 	for _, r := range rows {

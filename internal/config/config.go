@@ -55,6 +55,8 @@ type Config struct {
 	EventLogSize Size          `key:"event-log-size" default:"64MiB" value:"SIZE" doc:"Bound of an account's event log, after which the next file is begun; four older ones are kept. docs/events.md."`
 	DeadLetters  time.Duration `key:"dead-letters" default:"336h" value:"DURATION" doc:"How long events that could not be delivered are kept: 14 days by default."`
 
+	Trash time.Duration `key:"trash" default:"168h" value:"DURATION" doc:"How long versions that retention removed can be had back, where their domain does not say: 7 days by default. docs/retention.md."`
+
 	ShutdownTimeout time.Duration `key:"shutdown-timeout" default:"30s" value:"DURATION" doc:"How long running requests may take to finish after SIGTERM."`
 }
 

@@ -80,6 +80,9 @@ func (c Config) problems(source func(key string) string) []error {
 	if c.AccessRecordsSize == 0 {
 		bad("access-records-size", "want a size like 10GiB; access-records 0 keeps none")
 	}
+	if c.Trash <= 0 {
+		bad("trash", "want a duration like 168h, above 0")
+	}
 	if c.MaxAssetSize == 0 {
 		bad("max-asset-size", "0 would refuse every package")
 	}

@@ -52,7 +52,8 @@ var good = map[string]string{
 	"DomainName": "corp", "RepositoryName": "repo", "PackageFormat": "npm", "PackageName": "thing", "PackageVersion": "1.0.0",
 	"ExternalConnectionName": public, "AssetName": "package.tgz", "Arn": domainARN("corp"),
 	"PackageGroupPattern": "/npm/*", "PackageGroupOriginRestrictionType": "PUBLISH",
-	"": "/npm/*", // the model says nothing of DeletePackageGroup's
+	"RetentionRunId": "abc",
+	"":               "/npm/*", // the model says nothing of DeletePackageGroup's
 }
 
 // TestBadInput_IsTheCallersFault sends every operation what nobody should. The

@@ -301,6 +301,12 @@ func (a *API) deleteRepository(ctx context.Context, c *restjson.Call, in *api.De
 		if out, err = a.repository(tx, id, r); err != nil {
 			return err
 		}
+		switch _, held, err := tx.LegalHold(r.ID, artifact.Coordinates{}, ""); {
+		case err != nil:
+			return err
+		case held:
+			return fault.About(fault.Conflict, "repository", id.Name, "something in repository %s is on legal hold; list-retention-holds shows what", id.Name)
+		}
 		if err := tx.DeleteRepository(r); err != nil {
 			return err
 		}

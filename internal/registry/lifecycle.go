@@ -118,6 +118,9 @@ func (s *Service) Dispose(ctx context.Context, b Batch) (Outcome, error) {
 		if row.Status == artifact.Disposed {
 			return nil
 		}
+		if err := notOnHold(tx, p, row.Number); err != nil {
+			return err
+		}
 		assets, err := tx.Assets(row.ID, "", 0)
 		if err != nil {
 			return err
@@ -191,7 +194,11 @@ func (s *Service) DeleteVersions(ctx context.Context, b Batch) (out Outcome, err
 			return err
 		}
 		for _, row := range rows {
-			if err := s.dropVersion(tx, n, p, row); err != nil {
+			switch err := s.dropVersion(tx, n, p, row); {
+			case fault.Is(err, fault.Conflict): // on legal hold
+				out.fail(row.Number, NotAllowed, "%s", fault.Message(err))
+				continue
+			case err != nil:
 				return err
 			}
 			row.Status = artifact.Deleted

@@ -502,6 +502,9 @@ func (r *Repo) Unpublish(ctx context.Context, c artifact.Coordinates, versions [
 
 // dropVersion deletes one version, the tags that point at it, and says so.
 func (s *Service) dropVersion(tx *catalog.Tx, n *node, p catalog.Package, row catalog.Version) error {
+	if err := notOnHold(tx, p, row.Number); err != nil {
+		return err
+	}
 	assets, err := tx.Assets(row.ID, "", 0)
 	if err != nil {
 		return err
@@ -513,6 +516,23 @@ func (s *Service) dropVersion(tx *catalog.Tx, n *node, p catalog.Package, row ca
 		return err
 	}
 	return tx.Emit(eventOf(n, p.Coordinates, row.Version, artifact.Event{Operation: "Deleted", AssetsRemoved: len(assets), StatusChanged: true}))
+}
+
+// notOnHold refuses to take away a version that is on legal hold; with an empty
+// number a package of which anything is.
+func notOnHold(tx *catalog.Tx, p catalog.Package, number string) error {
+	h, found, err := tx.LegalHold(p.RepositoryID, p.Coordinates, number)
+	if err != nil || !found {
+		return err
+	}
+	what := "repository"
+	switch {
+	case h.Version != "":
+		what = "version " + h.Version
+	case h.Coordinates.Name != "":
+		what = "package"
+	}
+	return fault.About(fault.Conflict, "package", p.Coordinates.String(), "%s of %s is on legal hold; delete-legal-hold ends that", what, p.Coordinates)
 }
 
 // dropTags removes the tags that point at a version.
@@ -534,6 +554,9 @@ func (s *Service) dropTags(tx *catalog.Tx, p catalog.Package, version string) er
 
 // dropPackage deletes a package with everything in it.
 func (s *Service) dropPackage(tx *catalog.Tx, n *node, p catalog.Package) error {
+	if err := notOnHold(tx, p, ""); err != nil {
+		return err
+	}
 	rows, err := tx.Versions(p.ID)
 	if err != nil {
 		return err

@@ -46,6 +46,12 @@ type Ecosystem interface {
 	Remote(base string) upstream.Remote
 }
 
+// Kinds is an Ecosystem whose version numbers say what kind they are; of others
+// it is guessed (artifact.KindOf). What changes (Traits) need not be told.
+type Kinds interface {
+	Kind(version string) artifact.Kind
+}
+
 // Traits tell the formats apart. The zero value is the most usual format: its
 // versions come whole and are found through upstreams.
 type Traits struct {

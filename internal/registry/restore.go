@@ -29,7 +29,7 @@ func (s *Service) openBlob(ctx context.Context, ref blob.Ref, size int64) (blob.
 			return nil, err
 		}
 	}
-	if err := s.Restore(ctx, ref); err != nil {
+	if err := s.Refetch(ctx, ref); err != nil {
 		return nil, err
 	}
 	return s.blobs.Open(ctx, ref)
@@ -53,15 +53,15 @@ func (s *Service) setAside(ctx context.Context, ref blob.Ref) error {
 // restoreFrom bounds the assets of one content whose connections are asked.
 const restoreFrom = 16
 
-// Restore fetches the bytes of a content again that external versions are made
+// Refetch fetches the bytes of a content again that external versions are made
 // of, and keeps them if their digest is the recorded one. Many who ask at once
 // share one fetch. Unavailable when they cannot be had.
-func (s *Service) Restore(ctx context.Context, ref blob.Ref) error {
-	_, err := s.restores.Do(ctx, ref, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.restore(ctx, ref) })
+func (s *Service) Refetch(ctx context.Context, ref blob.Ref) error {
+	_, err := s.restores.Do(ctx, ref, func(ctx context.Context) (struct{}, error) { return struct{}{}, s.refetch(ctx, ref) })
 	return err
 }
 
-func (s *Service) restore(ctx context.Context, ref blob.Ref) error {
+func (s *Service) refetch(ctx context.Context, ref blob.Ref) error {
 	var owners []catalog.BlobOwner
 	err := s.db.View(ctx, func(tx *catalog.Tx) (err error) {
 		owners, err = tx.BlobOwners(ref.Space, ref.SHA256, restoreFrom)

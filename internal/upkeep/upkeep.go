@@ -27,6 +27,7 @@ import (
 	"packhouse/internal/fault"
 	"packhouse/internal/identity"
 	"packhouse/internal/metric"
+	"packhouse/internal/registry"
 )
 
 // Options are what a Runner works with. DB and Blobs are required.
@@ -35,6 +36,7 @@ type Options struct {
 	Blobs    blob.Store
 	Identity *identity.Service // nil: signing keys are not rotated
 	Records  *audit.Trail      // nil: there are no access records
+	Registry *registry.Service // nil: nothing goes by itself
 	// Local are tasks of this process's own disk, run at the start and every hour.
 	Local []Local
 	// Sinks are where events go; without them they stay in the outbox.
@@ -45,6 +47,9 @@ type Options struct {
 
 	Grace   time.Duration // how long bytes may wait for something to refer to them, default 24 h
 	Letters time.Duration // how long dead letters are kept, default 14 days
+	Trash   time.Duration // how long versions can be had back where a domain does not say, default 7 days
+	Settle  time.Duration // how long the clock must have been steady before anything goes by itself, default 10 min
+	Pause   time.Duration // between removals of a retention run, at least; default 20 ms
 	Workers int           // jobs run at a time, default 2
 	Poll    time.Duration // how often due jobs are looked for, default 2 s
 	// Restore fetches the bytes of a content again that are not there, from where
@@ -116,6 +121,9 @@ func table() []kind {
 		{"sweep-blobs", time.Hour, 2 * time.Hour, (*Runner).sweepBlobs},
 		{"forget-upload-parts", time.Hour, 10 * time.Minute, (*Runner).forgetParts},
 		{"purge-dead-letters", time.Hour, 10 * time.Minute, (*Runner).purgeLetters},
+		{"start-retention", time.Minute, time.Minute, (*Runner).startRetention},
+		{catalog.JobRetention, 0, 5 * time.Minute, (*Runner).runRetention},
+		{"empty-trash", time.Hour, 10 * time.Minute, (*Runner).emptyTrash},
 		{"tidy-access-records", 10 * time.Minute, 10 * time.Minute, (*Runner).tidyRecords},
 		{catalog.JobCheckStorage, 0, 4 * time.Minute, (*Runner).checkStorage},
 		{"roll-up-usage", 30 * time.Second, 10 * time.Minute, (*Runner).rollUpUsage},
@@ -134,6 +142,9 @@ var errMore = errors.New("there is more to do")
 func New(o Options) *Runner {
 	o.Grace = cmp.Or(o.Grace, 24*time.Hour)
 	o.Letters = cmp.Or(o.Letters, 14*24*time.Hour)
+	o.Trash = cmp.Or(o.Trash, 7*24*time.Hour)
+	o.Settle = cmp.Or(o.Settle, 10*time.Minute)
+	o.Pause = cmp.Or(o.Pause, 20*time.Millisecond)
 	o.Workers = cmp.Or(o.Workers, 2)
 	o.Poll = cmp.Or(o.Poll, 2*time.Second)
 	if o.Now == nil {

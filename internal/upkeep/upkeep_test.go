@@ -563,7 +563,10 @@ func TestRun_SchedulesTheTableOnce(t *testing.T) {
 		got = append(got, j.Kind)
 	}
 	slices.Sort(got)
-	if diff := cmp.Diff([]string{"check-usage", "forget-upload-parts", "purge-dead-letters", "roll-up-usage", "rotate-keys", "sweep-blobs", "tidy-access-records"}, got); diff != "" {
+	if diff := cmp.Diff([]string{
+		"check-usage", "empty-trash", "evaluate-alarms", "forget-upload-parts", "purge-dead-letters", "roll-up-usage",
+		"rotate-keys", "start-retention", "sweep-blobs", "tidy-access-records", "tidy-monitoring",
+	}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -56,6 +56,14 @@ func Shapes() restjson.Shapes {
 		"SessionPolicies": s{Max: 12, Member: "SessionPolicy"},
 		"SessionPolicy":   s{Min: 1, Max: 131072},
 
+		"RetentionDays":     s{Min: 1, Max: 36500},
+		"RetentionVersions": s{Min: 1, Max: 1_000_000},
+		"RetentionRuleName": s{Min: 1, Max: 64, Pattern: `\P{C}+`},
+		"RetentionRuleList": s{Max: 100},
+		"RetentionRunId":    s{Min: 1, Max: 40, Pattern: `[a-z0-9]+`},
+		"RetentionSchedule": s{Min: 1, Max: 100, Pattern: `[A-Za-z0-9*/,@ -]+`},
+		"PreviewMaxResults": s{Min: 1, Max: 10_000},
+
 		"AuthorizationTokenDurationSeconds": s{Min: 0, Max: 43200},
 		"MaxResults":                        s{Min: 1, Max: 1000},
 		"ReadingRate":                       s{Min: 1 << 20, Max: 1 << 40},
@@ -70,6 +78,9 @@ func Shapes() restjson.Shapes {
 		"PackageVersionOriginType":          s{Enum: []string{"INTERNAL", "EXTERNAL", "UNKNOWN"}},
 		"PackageVersionSortType":            s{Enum: []string{"PUBLISHED_TIME"}},
 		"ReportPeriod":                      s{Enum: []string{"MINUTE", "HOUR", "DAY"}},
+		"PackageVersionKind":                s{Enum: []string{"RELEASE", "PRERELEASE", "SNAPSHOT"}},
+		"RetentionAgeFrom":                  s{Enum: []string{"PUBLISH", "INGESTION", "LAST_DOWNLOAD"}},
+		"RetentionOriginType":               s{Enum: []string{"INTERNAL", "EXTERNAL"}},
 		"VersionPolicy":                     s{Enum: []string{"RELEASE", "SNAPSHOT", "MIXED"}},
 		"PackageVersionStatus":              s{Enum: []string{"Published", "Unfinished", "Unlisted", "Archived", "Disposed", "Deleted"}},
 

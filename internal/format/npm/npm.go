@@ -190,6 +190,15 @@ func identifiers(s string, build bool) bool {
 	return true
 }
 
+// Kind implements registry.Kinds: what has identifiers behind a dash precedes the
+// release (SemVer section 9).
+func (Format) Kind(version string) artifact.Kind {
+	if v, strict := parseStrict(version); strict && v.prerelease != "" {
+		return artifact.PrereleaseKind
+	}
+	return artifact.ReleaseKind
+}
+
 // Compare implements registry.Ecosystem: precedence of SemVer section 11, then
 // the text so that the order is total. What is not strict SemVer comes first.
 func (Format) Compare(a, b string) int { return compare(a, b) }
