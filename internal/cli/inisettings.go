@@ -129,8 +129,8 @@ func (s *iniSection) set(want iniOption, eol string) {
 	if slices.Equal(have.values, want.values) {
 		return
 	}
+	want.name = have.name
 	fresh := want.written(eol)
-	fresh.name = have.name
 	for _, line := range have.lines[1:have.extent] {
 		if c := strings.TrimSpace(line); c != "" && (c[0] == '#' || c[0] == ';') {
 			fresh.after = append(fresh.after, line) // comments between the lines of the old value
