@@ -53,6 +53,31 @@ type RepositoryID struct {
 // String is owner/domain/name, for logs.
 func (id RepositoryID) String() string { return id.Owner + "/" + id.Domain + "/" + id.Name }
 
+// VersionPolicy says which versions a repository takes where a format tells
+// versions that change (Maven snapshots) from those that do not. The zero value
+// takes both.
+type VersionPolicy string
+
+// The policies. Mixed is how the API writes the zero value.
+const (
+	Releases  VersionPolicy = "RELEASE"
+	Snapshots VersionPolicy = "SNAPSHOT"
+	Mixed     VersionPolicy = "MIXED"
+)
+
+// Takes tells whether a version goes with the policy; changing says of which
+// sort it is.
+func (p VersionPolicy) Takes(changing bool) bool {
+	switch p {
+	case Releases:
+		return !changing
+	case Snapshots:
+		return changing
+	default:
+		return true
+	}
+}
+
 // Coordinates name a package: format, namespace (may be empty) and name, all
 // in the format's normalised spelling.
 type Coordinates struct {

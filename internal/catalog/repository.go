@@ -17,8 +17,9 @@ type Repository struct {
 	Description   string
 	Created       time.Time
 	Format        artifact.Format // the only one it is for, once and for all; empty: all formats
-	Upstreams     []string        // repository IDs in priority order
-	Connections   []string        // external connection names
+	VersionPolicy artifact.VersionPolicy
+	Upstreams     []string // repository IDs in priority order
+	Connections   []string // external connection names
 }
 
 // Holds gives nil when the repository is for packages of f, else Invalid.
@@ -43,9 +44,9 @@ func (tx *Tx) InsertRepository(r Repository) (Repository, error) {
 	if r.Created.IsZero() {
 		r.Created = tx.Now()
 	}
-	n, err := tx.exec(`INSERT INTO repository (id, domain_id, name, administrator, description, created, format, upstreams, connections)
-		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING`,
-		r.ID, r.DomainID, r.Name, r.Administrator, r.Description, micros(r.Created), string(r.Format),
+	n, err := tx.exec(`INSERT INTO repository (id, domain_id, name, administrator, description, created, format, version_policy, upstreams, connections)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING`,
+		r.ID, r.DomainID, r.Name, r.Administrator, r.Description, micros(r.Created), string(r.Format), string(r.VersionPolicy),
 		list(r.Upstreams).text(), list(r.Connections).text())
 	if err == nil && n == 0 {
 		return Repository{}, fault.About(fault.Conflict, "repository", r.Name, "repository already exists: "+r.Name)
@@ -54,12 +55,12 @@ func (tx *Tx) InsertRepository(r Repository) (Repository, error) {
 	return r, err
 }
 
-const repositoryColumns = "id, domain_id, name, administrator, description, created, format, upstreams, connections"
+const repositoryColumns = "id, domain_id, name, administrator, description, created, format, version_policy, upstreams, connections"
 
 func scanRepository(scan func(...any) error) (r Repository, err error) {
 	var created int64
 	var upstreams, connections string
-	err = scan(&r.ID, &r.DomainID, &r.Name, &r.Administrator, &r.Description, &created, (*string)(&r.Format), &upstreams, &connections)
+	err = scan(&r.ID, &r.DomainID, &r.Name, &r.Administrator, &r.Description, &created, (*string)(&r.Format), (*string)(&r.VersionPolicy), &upstreams, &connections)
 	if err != nil {
 		return r, err
 	}
@@ -123,6 +124,12 @@ func (tx *Tx) AdministeredRepositories(account, prefix string, after RepositoryC
 // SetDescription changes a repository's description; NotFound without it.
 func (tx *Tx) SetDescription(repositoryID, description string) error {
 	return tx.updateRepository(repositoryID, "UPDATE repository SET description = $2 WHERE id = $1", description)
+}
+
+// SetVersionPolicy changes which versions a repository takes from now on;
+// NotFound without it.
+func (tx *Tx) SetVersionPolicy(repositoryID string, p artifact.VersionPolicy) error {
+	return tx.updateRepository(repositoryID, "UPDATE repository SET version_policy = $2 WHERE id = $1", string(p))
 }
 
 // SetUpstreams replaces a repository's upstreams, repository IDs in priority

@@ -141,6 +141,7 @@ func TestAWSModel_HasWhatIsOursAndNothingElse(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]modelRef{
 		"format": {Shape: "PackhousePackageFormat"}, "upstreamRepositories": {Shape: "PackhouseOwnedUpstreamRepositoryList"},
+		"versionPolicy": {Shape: "PackhouseVersionPolicy"},
 	}, m.Merge.Shapes["CreateRepositoryRequest"].Members); diff != "" {
 		t.Error(diff)
 	}

@@ -223,3 +223,25 @@ func TestUpstreamRepositories_NeedPermission(t *testing.T) {
 		t.Errorf("create: %d %s", status, text)
 	}
 }
+
+func TestVersionPolicy_IsSetAndChanged(t *testing.T) {
+	each(t, func(t *testing.T, h *house) {
+		h.domain("corp")
+		h.created(t, "java", `{"versionPolicy":"RELEASE"}`)
+		for _, c := range []struct{ body, want string }{
+			{"", `"RELEASE"`}, {`{"description":"x"}`, `"RELEASE"`}, {`{"versionPolicy":"SNAPSHOT"}`, `"SNAPSHOT"`}, {`{"versionPolicy":"MIXED"}`, ``},
+		} {
+			if c.body != "" {
+				if status, _, text := h.send(t, "PUT", "/v1/repository", "domain=corp&repository=java", c.body); status != 200 {
+					t.Errorf("%s: %d %s", c.body, status, text)
+				}
+			}
+			if got := string(h.described(t, "java")["versionPolicy"]); got != c.want {
+				t.Errorf("after %s the policy is %s, want %s", c.body, got, c.want)
+			}
+		}
+		if status, _, text := h.send(t, "PUT", "/v1/repository", "domain=corp&repository=java", `{"versionPolicy":"BOTH"}`); status != 400 {
+			t.Errorf("a word that is none: %d %s", status, text)
+		}
+	})
+}

@@ -58,6 +58,7 @@ func (a *API) createRepository(ctx context.Context, c *restjson.Call, in *api.Cr
 		}
 		r := catalog.Repository{
 			DomainID: d.ID, Name: id.Name, Administrator: callerOf(c).Account(), Description: in.Description, Format: artifact.Format(in.Format),
+			VersionPolicy: versionPolicy(in.VersionPolicy),
 		}
 		if r.Upstreams, err = idsOf(all, r, names); err != nil {
 			return err
@@ -79,6 +80,14 @@ func (a *API) createRepository(ctx context.Context, c *restjson.Call, in *api.Cr
 		return nil, err
 	}
 	return &api.CreateRepositoryOutput{Repository: out}, nil
+}
+
+// versionPolicy reads a word of the enum.
+func versionPolicy(word string) artifact.VersionPolicy {
+	if p := artifact.VersionPolicy(word); p != artifact.Mixed {
+		return p
+	}
+	return ""
 }
 
 // upstreamsOf reads the two ways to write upstreams and checks what could not
@@ -203,6 +212,11 @@ func (a *API) updateRepository(ctx context.Context, c *restjson.Call, in *api.Up
 		}
 		if in.Description != nil {
 			if err := tx.SetDescription(r.ID, *in.Description); err != nil {
+				return err
+			}
+		}
+		if in.VersionPolicy != "" {
+			if err := tx.SetVersionPolicy(r.ID, versionPolicy(in.VersionPolicy)); err != nil {
 				return err
 			}
 		}
@@ -451,7 +465,7 @@ func (a *API) repository(tx *catalog.Tx, id artifact.RepositoryID, r catalog.Rep
 	s := a.repositorySummary(id, r)
 	out := &api.RepositoryDescription{
 		Name: s.Name, AdministratorAccount: s.AdministratorAccount, DomainName: s.DomainName, DomainOwner: s.DomainOwner,
-		Arn: s.Arn, Description: s.Description, CreatedTime: s.CreatedTime, Format: s.Format,
+		Arn: s.Arn, Description: s.Description, CreatedTime: s.CreatedTime, Format: s.Format, VersionPolicy: string(r.VersionPolicy),
 		Upstreams: []api.UpstreamRepositoryInfo{}, ExternalConnections: []api.RepositoryExternalConnectionInfo{},
 	}
 	upstreams, err := tx.RepositoriesByID(r.Upstreams...)

@@ -225,12 +225,11 @@ func (s *Service) fetch(ctx context.Context, a *arrival, space string, src *upst
 		fail(unreachable(src, want, err))
 		return
 	}
-	if err == nil && want.Integrity == "" {
-		expect, err = promised()
-	}
-	if err != nil {
-		fail(unreachable(src, want, err))
-		return
+	if want.Integrity == "" {
+		if expect, err = promised(); err != nil {
+			fail(unreachable(src, want, err))
+			return
+		}
 	}
 	if err := expect.Verify(a.writer.Digests()); err != nil {
 		fail(fault.Wrap(fault.Upstream, err, "%s sent %s with other bytes than it lists; nothing was stored", src.Connection.Name, want.Name))

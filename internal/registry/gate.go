@@ -76,6 +76,21 @@ func (n *node) accepts(c artifact.Coordinates) error {
 		"change that with update-package-group-origin-configuration, or publish to another repository", c, n.id.Name, m.Group.Pattern, rule.Mode, from.Pattern)
 }
 
+// takesVersion refuses to publish a version that the repository's version policy
+// excludes.
+func (s *Service) takesVersion(repo catalog.Repository, c artifact.Coordinates, version string) error {
+	changing := s.traits(c.Format).changes(version)
+	if s.traits(c.Format).Changing == nil || repo.VersionPolicy.Takes(changing) {
+		return nil
+	}
+	sort, other := "a release", artifact.Snapshots
+	if changing {
+		sort, other = "a snapshot", artifact.Releases
+	}
+	return fault.New(fault.Invalid, "version %s of %s is %s, and repository %s takes none (its version policy is %s); "+
+		"publish it to another repository, or change the policy with update-repository --version-policy", version, c, sort, repo.Name, other)
+}
+
 func weakly(c artifact.Coordinates, m artifact.Membership) string {
 	return fmt.Sprintf("package %s is a variation of the pattern %s of a package group, so no new versions of it are accepted; "+
 		"to allow it create the package group %s", c, m.Group.Pattern, artifact.ExactPattern(c))

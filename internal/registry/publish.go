@@ -129,6 +129,9 @@ func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publicatio
 	if err := now.accepts(c); err != nil { // the groups may have changed since
 		return artifact.Version{}, err
 	}
+	if err := s.takesVersion(now.repo, c, p.Version); err != nil {
+		return artifact.Version{}, err
+	}
 	if err := r.mustBeNew(ctx, c, p.Version); err != nil {
 		return artifact.Version{}, err
 	}

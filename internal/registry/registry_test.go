@@ -199,6 +199,15 @@ const (
 
 func newHouse(t testing.TB, remote *outside) *house {
 	t.Helper()
+	connections := map[string]artifact.Connection{}
+	if remote != nil {
+		connections[public] = artifact.Connection{Name: public, Format: artifact.NPM, URL: remote.URL + "/"}
+	}
+	return newHouseOf(t, connections, plain{}, files{}, jars{})
+}
+
+func newHouseOf(t testing.TB, connections map[string]artifact.Connection, ecosystems ...Ecosystem) *house {
+	t.Helper()
 	db, err := catalog.Open(t.Context(), "sqlite:"+t.TempDir()+"/catalog.db", catalog.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -207,11 +216,7 @@ func newHouse(t testing.TB, remote *outside) *house {
 	if _, err := identity.New(db, identity.Options{}).Bootstrap(t.Context(), owner); err != nil {
 		t.Fatal(err)
 	}
-	connections := map[string]artifact.Connection{}
-	if remote != nil {
-		connections[public] = artifact.Connection{Name: public, Format: artifact.NPM, URL: remote.URL + "/"}
-	}
-	s, err := New(db, memblob.New(blob.Limits{HoldBack: 4}), access.New(db), []Ecosystem{plain{}, files{}, jars{}}, Options{
+	s, err := New(db, memblob.New(blob.Limits{HoldBack: 4}), access.New(db), ecosystems, Options{
 		Region: "us-east-1", Connections: connections, RenderDir: t.TempDir() + "/finished",
 		Get: func(artifact.Connection) upstream.Get { return get }, Logger: slog.New(slog.DiscardHandler),
 	})
@@ -238,14 +243,18 @@ func (h *house) update(fn func(*catalog.Tx) error) {
 	}
 }
 
-// repo adds a repository; upstreams in priority order, "@" is the connection.
+// repo adds a repository; upstreams in priority order, "@" is the connection,
+// and what has a colon is one by name.
 func (h *house) repo(name string, upstreams ...string) {
 	h.t.Helper()
 	r := catalog.Repository{DomainID: h.domain.ID, Name: name, Administrator: owner}
 	for _, u := range upstreams {
-		if u == "@" {
+		switch {
+		case u == "@":
 			r.Connections = append(r.Connections, public)
-		} else {
+		case strings.Contains(u, ":"):
+			r.Connections = append(r.Connections, u)
+		default:
 			r.Upstreams = append(r.Upstreams, h.repos[u].ID)
 		}
 	}

@@ -43,7 +43,7 @@ func target(r *http.Request) (path, query string) {
 		path, query = r.URL.EscapedPath(), r.URL.RawQuery
 	} else {
 		path, query, _ = strings.Cut(r.RequestURI, "?")
-		if i := strings.Index(path, "://"); i > 0 { // absolute form, for proxies
+		if i := strings.Index(path, "://"); i > 0 && path[0] != '/' { // absolute form, for proxies
 			if _, after, ok := strings.Cut(path[i+3:], "/"); ok {
 				path = "/" + after
 			} else {

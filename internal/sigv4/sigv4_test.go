@@ -149,6 +149,16 @@ func TestOpen_RecordedClients(t *testing.T) {
 	}
 }
 
+func TestOpen_PathThatLooksLikeAnAddress(t *testing.T) {
+	at := time.Date(2026, 3, 4, 5, 6, 7, 0, time.UTC)
+	for _, path := range []string{"/://", "/a://b/c", "/http://x/y"} {
+		r := signed(t, "GET", "http://h.test"+path, "", hash(""), at, func(*http.Request) {})
+		if _, err := open(r, whole, at); err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
 func TestOpen_AgreesWithSDKSigner(t *testing.T) {
 	text := rapid.StringOfN(rapid.RuneFrom([]rune(" !\"#$%&'()*+,-./0:;<=>?@AZ[\\]^_`az{|}~é日\u00a0")), 0, 12, -1)
 	value := rapid.StringMatching(`[!-~]([ !-~]{0,12}[!-~])?`)

@@ -65,6 +65,7 @@ func Shapes() restjson.Shapes {
 		"PackageGroupOriginRestrictionType": s{Enum: []string{"EXTERNAL_UPSTREAM", "INTERNAL_UPSTREAM", "PUBLISH"}},
 		"PackageVersionOriginType":          s{Enum: []string{"INTERNAL", "EXTERNAL", "UNKNOWN"}},
 		"PackageVersionSortType":            s{Enum: []string{"PUBLISHED_TIME"}},
+		"VersionPolicy":                     s{Enum: []string{"RELEASE", "SNAPSHOT", "MIXED"}},
 		"PackageVersionStatus":              s{Enum: []string{"Published", "Unfinished", "Unlisted", "Archived", "Disposed", "Deleted"}},
 
 		"OriginRestrictions":        s{Key: "PackageGroupOriginRestrictionType", Member: "PackageGroupOriginRestrictionMode"},

@@ -4,9 +4,10 @@ import (
 	"packhouse/internal/restjson"
 )
 
-// CreateRepositoryInput is what CreateRepository takes. Format and
-// UpstreamRepositories are ours: the one format the repository is for, and
-// another way to write Upstreams.
+// CreateRepositoryInput is what CreateRepository takes. Format, VersionPolicy and
+// UpstreamRepositories are ours: the one format the repository is for, whether
+// it takes releases, snapshots or both (MIXED, the default), and another way to
+// write Upstreams.
 type CreateRepositoryInput struct {
 	Domain      string               `query:"domain" required:"true" validate:"DomainName"`
 	DomainOwner string               `query:"domain-owner" validate:"AccountId"`
@@ -16,6 +17,7 @@ type CreateRepositoryInput struct {
 	Tags        []Tag                `json:"tags" validate:"TagList"`
 
 	Format               string                    `json:"format" validate:"PackageFormat"`
+	VersionPolicy        string                    `json:"versionPolicy" validate:"VersionPolicy"`
 	UpstreamRepositories []OwnedUpstreamRepository `json:"upstreamRepositories"`
 }
 
@@ -44,6 +46,7 @@ type UpdateRepositoryInput struct {
 	Description *string              `json:"description" validate:"Description"`
 	Upstreams   []UpstreamRepository `json:"upstreams"`
 
+	VersionPolicy        string                    `json:"versionPolicy" validate:"VersionPolicy"`
 	UpstreamRepositories []OwnedUpstreamRepository `json:"upstreamRepositories"`
 }
 
@@ -145,6 +148,7 @@ type RepositoryDescription struct {
 	CreatedTime          *restjson.Time                     `json:"createdTime,omitzero"`
 
 	Format               string                    `json:"format,omitempty"`
+	VersionPolicy        string                    `json:"versionPolicy,omitempty"`
 	UpstreamRepositories []OwnedUpstreamRepository `json:"upstreamRepositories,omitempty"`
 }
 

@@ -1,12 +1,14 @@
 // Package formattest is what every package format must do, whatever its
 // clients speak: Run drives a format through a real registry.Service over
-// SQLite and a folder of blobs, with a fake public registry outside.
+// SQLite, and over PostgreSQL, and a folder of blobs, with a fake public
+// registry outside.
 //
 // House is the same machinery for a format's own tests.
 package formattest
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -68,13 +70,14 @@ type Options struct {
 	// 30 s.
 	HeaderTimeout time.Duration
 	Lifetimes     upstream.Lifetimes
+	Database      string // catalog's DSN; empty: SQLite in a folder of the test
 }
 
 // NewHouse starts a house that ends with the test.
 func NewHouse(t testing.TB, f format.Format, o Options) *House {
 	t.Helper()
 	ctx := t.Context()
-	db, err := catalog.Open(ctx, "sqlite:"+t.TempDir()+"/catalog.db", catalog.Options{})
+	db, err := catalog.Open(ctx, cmp.Or(o.Database, "sqlite:"+t.TempDir()+"/catalog.db"), catalog.Options{})
 	check(t, err)
 	t.Cleanup(func() { check(t, db.Close()) })
 	log := slog.New(slog.DiscardHandler)
@@ -185,13 +188,20 @@ func (h *House) SetStatus(repo string, c artifact.Coordinates, version string, s
 // User adds a user who may do the given actions (codeartifact:...) anywhere.
 func (h *House) User(name string, actions ...string) {
 	h.t.Helper()
+	h.UserOn(name, "*", actions...)
+}
+
+// UserOn adds a user who may do the given actions on what an ARN, or a pattern
+// of one, names.
+func (h *House) UserOn(name, resource string, actions ...string) {
+	h.t.Helper()
 	h.Update(func(tx *catalog.Tx) error {
 		if err := tx.InsertUser(catalog.User{Account: Owner, Name: name, Path: "/", ID: "AIDA" + strings.ToUpper(name)}); err != nil || len(actions) == 0 {
 			return err
 		}
 		document, err := json.Marshal(map[string]any{
 			"Version":   "2012-10-17",
-			"Statement": []any{map[string]any{"Effect": "Allow", "Action": actions, "Resource": "*"}},
+			"Statement": []any{map[string]any{"Effect": "Allow", "Action": actions, "Resource": resource}},
 		})
 		if err != nil {
 			return err
