@@ -53,6 +53,7 @@ type iniOption struct {
 	key    string   // as options are compared
 	name   string   // as it is written
 	sign   string   // = or :, with the space around it
+	indent string   // before the name
 	values []string // first line after the sign, then those that go on, trimmed
 	lines  []string // as they are in the file
 	extent int      // of lines, those up to the last of the value
@@ -65,6 +66,9 @@ func parseINI(text string) (iniFile, error) {
 	option := false // the last line with something was one of an option
 	for n, line := range numbered(text) {
 		content := strings.TrimSpace(line)
+		if strings.Contains(strings.TrimSuffix(line, "\r\n"), "\r") { // Python ends a line there
+			return nil, fmt.Errorf("line %d has a carriage return in its middle", n)
+		}
 		section := &file[len(file)-1]
 		level := len(line) - len(strings.TrimLeft(line, " \t\f\v"))
 		switch {
@@ -77,6 +81,9 @@ func parseINI(text string) (iniFile, error) {
 			o.values = append(o.values, content)
 		case content[0] == '[' && strings.LastIndexByte(content, ']') > 1:
 			name := content[1:strings.LastIndexByte(content, ']')]
+			if level > 0 { // below an option that is added it would be part of its value
+				return nil, fmt.Errorf("line %d: section %s is indented", n, name)
+			}
 			if slices.ContainsFunc(file, func(s iniSection) bool { return s.name == name }) {
 				return nil, fmt.Errorf("line %d: section %s is there twice", n, name)
 			}
@@ -91,7 +98,7 @@ func parseINI(text string) (iniFile, error) {
 				return nil, fmt.Errorf("line %d: an option before the first section", n)
 			}
 			name, value := strings.TrimRight(content[:at], " \t"), strings.TrimLeft(content[at+1:], " \t")
-			o := iniOption{key: iniKey(name), name: name, sign: content[len(name) : len(content)-len(value)], values: []string{value}, lines: []string{line}, extent: 1}
+			o := iniOption{key: iniKey(name), indent: line[:level], name: name, sign: content[len(name) : len(content)-len(value)], values: []string{value}, lines: []string{line}, extent: 1}
 			if slices.ContainsFunc(section.options, func(p iniOption) bool { return p.key == o.key }) {
 				return nil, fmt.Errorf("line %d: option %s is there twice", n, name)
 			}
@@ -118,6 +125,7 @@ func (s *iniSection) trail(line string) {
 func (s *iniSection) set(want iniOption, eol string) {
 	at := slices.IndexFunc(s.options, func(o iniOption) bool { return o.key == want.key })
 	if at < 0 {
+		want.indent = ""
 		s.add(want.written(eol))
 		return
 	}
@@ -129,8 +137,8 @@ func (s *iniSection) set(want iniOption, eol string) {
 	if slices.Equal(have.values, want.values) {
 		return
 	}
+	want.name, want.indent = have.name, have.indent
 	fresh := want.written(eol)
-	fresh.name = have.name
 	for _, line := range have.lines[1:have.extent] {
 		if c := strings.TrimSpace(line); c != "" && (c[0] == '#' || c[0] == ';') {
 			fresh.after = append(fresh.after, line) // comments between the lines of the old value
@@ -157,9 +165,9 @@ func (s *iniSection) add(o iniOption) {
 
 // written is an option as new lines.
 func (o iniOption) written(eol string) iniOption {
-	lines := []string{strings.TrimRight(o.name+" = "+o.values[0], " ") + eol}
+	lines := []string{strings.TrimRight(o.indent+o.name+" = "+o.values[0], " ") + eol}
 	for _, v := range o.values[1:] {
-		lines = append(lines, "    "+v+eol)
+		lines = append(lines, o.indent+"    "+v+eol)
 	}
 	o.lines, o.extent, o.after = lines, len(lines), nil
 	return o
@@ -182,7 +190,13 @@ func (o *iniOption) extend(want iniOption, eol string) {
 			o.replace(present[at], item)
 			continue
 		}
-		pad := "    "
+		if item[0] == '#' || item[0] == ';' { // alone in a line it would be a comment
+			last := ended(o.lines[o.extent-1], eol)
+			o.lines[o.extent-1] = strings.TrimRight(last, "\r\n") + " " + item + eol
+			o.values[len(o.values)-1] = strings.TrimSpace(o.values[len(o.values)-1] + " " + item)
+			continue
+		}
+		pad := o.indent + "    "
 		if o.extent > 1 {
 			last := o.lines[o.extent-1]
 			pad = last[:len(last)-len(strings.TrimLeft(last, " \t\f\v"))]
@@ -279,7 +293,7 @@ func (f iniFile) String() string {
 	var b strings.Builder
 	write := func(lines []string) {
 		for _, line := range lines {
-			if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") && !strings.HasSuffix(s, "\r") {
+			if s := b.String(); s != "" && !strings.HasSuffix(s, "\n") {
 				b.WriteByte('\n')
 			}
 			b.WriteString(line)

@@ -18,7 +18,8 @@ type settingsFile struct {
 	win  string   // place below %APPDATA%; "" is the same
 }
 
-// settingsFiles lists what clients document. The first row that fits counts.
+// settingsFiles lists what clients document. A row that fits and
+// has nothing to say leaves it to the next.
 func settingsFiles() []settingsFile {
 	return []settingsFile{
 		{name: "~/.npmrc", file: []string{"NPM_CONFIG_USERCONFIG", "npm_config_userconfig"}},
@@ -52,7 +53,7 @@ func settingsPathOn(env *Env, system, file string) string {
 				return path
 			}
 		}
-		if rest == "" {
+		if rest == "" { // the row names the file
 			rest = filepath.Base(row.name)
 		}
 		// A relative XDG_CONFIG_HOME counts for nothing, as its specification says.
@@ -68,7 +69,6 @@ func settingsPathOn(env *Env, system, file string) string {
 				return path
 			}
 		}
-		break
 	}
 	return atHome(env, file)
 }
