@@ -279,7 +279,7 @@ func (a *App) openRegistry() error {
 	a.registry, err = registry.New(a.db, a.blobs, a.access, ecosystems, registry.Options{
 		Region: a.cfg.Region, Connections: a.known, MaxSearched: a.cfg.MaxSearched, Lifetimes: lifetimes(a.cfg),
 		MemoryBytes: int64(a.cfg.MemoryCache), RenderDir: filepath.Join(a.cfg.Data, "documents"), RenderBytes: int64(a.cfg.DiskCache),
-		MaxAssetBytes: int64(a.cfg.MaxAssetSize), Now: a.now, Logger: a.log,
+		MaxAssetBytes: int64(a.cfg.MaxAssetSize), MaxWholeBytes: wholeBytes(a.cfg.WholeVersion), Now: a.now, Logger: a.log,
 		Get:     a.getter(remotes),
 		Observe: func(o registry.Observation) { a.metrics.Cache(string(o.Format), o.What) },
 	})
@@ -505,4 +505,13 @@ func (a *App) Close() error {
 	}
 	a.closers = nil
 	return errors.Join(errs...)
+}
+
+// wholeBytes is the setting as the registry takes it, where nothing at all is
+// below zero.
+func wholeBytes(s config.Size) int64 {
+	if s == 0 {
+		return -1
+	}
+	return int64(s)
 }

@@ -42,6 +42,7 @@ type Config struct {
 	TrustedProxies []netip.Prefix `key:"trusted-proxies" value:"CIDR" doc:"Proxies whose X-Forwarded-For, X-Forwarded-Proto and X-Forwarded-Host are believed."`
 
 	MaxAssetSize Size `key:"max-asset-size" default:"5GB" value:"SIZE" doc:"Largest asset taken from a publisher or an outside registry."`
+	WholeVersion Size `key:"whole-version" default:"1GB" value:"SIZE" doc:"When one file of a version that has several comes from outside, the others are fetched behind it, up to this many bytes; 0 fetches only what is asked for."`
 	MemoryCache  Size `key:"memory-cache" default:"32MiB" value:"SIZE" doc:"Bound of the finished documents kept in memory."`
 	DiskCache    Size `key:"disk-cache" default:"2GiB" value:"SIZE" doc:"Bound of the large finished documents kept as files in the data folder."`
 	MaxSearched  int  `key:"max-searched" default:"25" value:"N" doc:"Repositories searched to resolve one package, the addressed one included."`

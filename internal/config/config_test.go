@@ -39,7 +39,7 @@ func TestLoad_DefaultsAreValid(t *testing.T) {
 	want := config.Config{
 		Data: "./packhouse-data", Listen: "127.0.0.1:8470", Region: "us-east-1", Account: "123456789012", Database: "sqlite",
 		MetadataTTL: 10 * time.Minute, NegativeTTL: time.Minute, LogFormat: "json", LogRequests: true,
-		MaxAssetSize: 5e9, MemoryCache: 32 << 20, DiskCache: 2 << 30, MaxSearched: 25, ShutdownTimeout: 30 * time.Second,
+		MaxAssetSize: 5e9, WholeVersion: 1e9, MemoryCache: 32 << 20, DiskCache: 2 << 30, MaxSearched: 25, ShutdownTimeout: 30 * time.Second,
 		AccessRecords: 90 * 24 * time.Hour, AccessRecordsSize: 10 << 30,
 		EventLogSize: 64 << 20, DeadLetters: 14 * 24 * time.Hour,
 	}

@@ -111,6 +111,7 @@ func table() []kind {
 	return []kind{
 		{catalog.JobPurgeRepository, 0, 5 * time.Minute, (*Runner).purgeRepository},
 		{"sweep-blobs", time.Hour, 2 * time.Hour, (*Runner).sweepBlobs},
+		{"forget-upload-parts", time.Hour, 10 * time.Minute, (*Runner).forgetParts},
 		{"purge-dead-letters", time.Hour, 10 * time.Minute, (*Runner).purgeLetters},
 		{"tidy-access-records", 10 * time.Minute, 10 * time.Minute, (*Runner).tidyRecords},
 		{catalog.JobCheckStorage, 0, 4 * time.Minute, (*Runner).checkStorage},
