@@ -28,15 +28,19 @@ func (tx *Tx) HoldBlob(space, sha256 string) (bool, error) {
 // StoreBlob records that a space keeps a content, and holds it; one known
 // already stays as it is.
 func (tx *Tx) StoreBlob(space, sha256 string, size int64) error {
-	if held, err := tx.HoldBlob(space, sha256); err != nil || held {
-		return err
-	}
 	n, err := tx.exec("INSERT INTO stored_blob (space, sha256, size, created) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
 		space, sha256, size, tx.now().UnixMicro())
-	if n > 0 && space != RemoteSpace {
+	if err != nil {
+		return err
+	}
+	if n == 0 {
+		_, err := tx.HoldBlob(space, sha256)
+		return err
+	}
+	if space != RemoteSpace {
 		tx.counts(usageDelta{domainID: space, bytes: size, files: 1})
 	}
-	return err
+	return nil
 }
 
 func scanStoredBlob(scan func(...any) error) (b StoredBlob, err error) {

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"packhouse/internal/artifact"
@@ -49,14 +50,21 @@ func (tx *Tx) CountPublished(p Package) { p.counts(tx, usageDelta{published: 1})
 
 // putDeltas writes what the transaction has done to the totals.
 func (tx *Tx) putDeltas() error {
+	var some []usageDelta
 	for _, d := range tx.deltas {
-		if d.bytes == 0 && d.files == 0 && d.versions == 0 && d.published == 0 && d.deleted == 0 {
-			continue
+		if d.bytes != 0 || d.files != 0 || d.versions != 0 || d.published != 0 || d.deleted != 0 {
+			some = append(some, d)
 		}
-		_, err := tx.exec(`INSERT INTO usage_delta (at, domain_id, repository_id, package_id, bytes, files, versions, published, deleted)
-			VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`,
-			tx.now().UnixMicro(), d.domainID, d.repositoryID, d.packageID, d.bytes, d.files, d.versions, d.published, d.deleted)
-		if err != nil {
+	}
+	for part := range slices.Chunk(some, maxIn) {
+		q := newQuery("INSERT INTO usage_delta (at, domain_id, repository_id, package_id, bytes, files, versions, published, deleted) VALUES ")
+		for i, d := range part {
+			if i > 0 {
+				q.text.WriteByte(',')
+			}
+			q.add("(?, ?, ?, ?, ?, ?, ?, ?, ?)", tx.now().UnixMicro(), d.domainID, d.repositoryID, d.packageID, d.bytes, d.files, d.versions, d.published, d.deleted)
+		}
+		if _, err := tx.exec(q.text.String(), q.args...); err != nil {
 			return err
 		}
 	}

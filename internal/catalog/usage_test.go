@@ -56,7 +56,7 @@ func TestUsage_TotalsAreExact(t *testing.T) {
 		var group sync.WaitGroup
 		for w := range workers {
 			group.Go(func() {
-				r := rand.New(rand.NewPCG(uint64(w), 7)) //nolint:gosec // a test that can be repeated
+				r := rand.New(rand.NewPCG(uint64(w), 7))
 				for i := range steps {
 					repo, name, n := repos[r.IntN(len(repos))], npmName(fmt.Sprint("p", r.IntN(3))), r.IntN(6)
 					err := db.Update(t.Context(), func(tx *Tx) error {

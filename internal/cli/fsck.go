@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 )
@@ -58,15 +59,15 @@ func fsck(ctx context.Context, env *Env, args *fsckArgs) error {
 	for check.text("state") == "RUNNING" {
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("%w; the check goes on: packhouse describe-storage-check --check-id %s", ctx.Err(), id)
+			return fmt.Errorf("%w; the check goes on: packhouse describe-storage-check --check %s", ctx.Err(), id)
 		case <-time.After(fsckPoll):
 		}
-		if out, err = api.named(ctx, "DescribeStorageCheck", with(about, input{"CheckID": id})); err != nil {
+		if out, err = api.named(ctx, "DescribeStorageCheck", with(about, input{"Check": id})); err != nil {
 			return err
 		}
 		check = memberOf(out, "check")
 	}
-	findings, err := api.namedAll(ctx, "ListStorageFindings", with(about, input{"CheckID": id}))
+	findings, err := api.namedAll(ctx, "ListStorageFindings", with(about, input{"Check": id}))
 	if err != nil {
 		return err
 	}
@@ -97,11 +98,8 @@ func fsck(ctx context.Context, env *Env, args *fsckArgs) error {
 // with is an input and further members.
 func with(in, more input) input {
 	out := input{}
-	for _, part := range []input{in, more} {
-		for k, v := range part {
-			out[k] = v
-		}
-	}
+	maps.Copy(out, in)
+	maps.Copy(out, more)
 	return out
 }
 

@@ -132,7 +132,7 @@ func columns(row restjson.Row, list string) (names []string) {
 			}
 		}
 	}
-	return nil
+	return names
 }
 
 // writeCSV writes one line for the names and one for each row (RFC 4180). A

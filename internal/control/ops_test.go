@@ -51,9 +51,8 @@ func (h *house) send(t *testing.T, method, path, query, body string) (status int
 var good = map[string]string{
 	"DomainName": "corp", "RepositoryName": "repo", "PackageFormat": "npm", "PackageName": "thing", "PackageVersion": "1.0.0",
 	"ExternalConnectionName": public, "AssetName": "package.tgz", "Arn": domainARN("corp"),
-	"PackageGroupPattern": "/npm/*", "PackageGroupOriginRestrictionType": "PUBLISH",
-	"RetentionRunId": "abc",
-	"":               "/npm/*", // the model says nothing of DeletePackageGroup's
+	"PackageGroupPattern": "/npm/*", "PackageGroupOriginRestrictionType": "PUBLISH", "StorageCheckId": "00000000000000000000", "RetentionRunId": "abc",
+	"": "/npm/*", // the model says nothing of DeletePackageGroup's
 }
 
 // TestBadInput_IsTheCallersFault sends every operation what nobody should. The

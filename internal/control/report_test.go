@@ -59,7 +59,7 @@ func reported(h *house) {
 	h.update(func(tx *catalog.Tx) error { _, err := tx.FoldUsage(100); return err })
 }
 
-func answer[T any](h *house, t *testing.T, method, path string, query url.Values, body string) (out T) {
+func answer[T any](t *testing.T, h *house, method, path string, query url.Values, body string) (out T) {
 	t.Helper()
 	query.Set("domain", "corp")
 	status, _, text := h.send(t, method, path, query.Encode(), body)
@@ -75,23 +75,23 @@ func answer[T any](h *house, t *testing.T, method, path string, query url.Values
 func TestReports(t *testing.T) {
 	each(t, func(t *testing.T, h *house) {
 		reported(h)
-		storage := answer[api.GetStorageReportOutput](h, t, "GET", "/v1/reports/storage", url.Values{}, "")
+		storage := answer[api.GetStorageReportOutput](t, h, "GET", "/v1/reports/storage", url.Values{}, "")
 		if storage.Bytes != 19+18 || storage.LogicalBytes != 2*37 || len(storage.Repositories) != 2 || storage.Repositories[0].Assets != 2 {
 			t.Errorf("storage: %+v", storage)
 		}
-		one := answer[api.GetStorageReportOutput](h, t, "GET", "/v1/reports/storage", url.Values{"repository": {"repo"}}, "")
+		one := answer[api.GetStorageReportOutput](t, h, "GET", "/v1/reports/storage", url.Values{"repository": {"repo"}}, "")
 		if one.Bytes != 37 || len(one.Repositories) != 1 || one.Repositories[0].Repository != "repo" || one.Growth != nil {
 			t.Errorf("storage of one: %+v", one)
 		}
-		used := answer[api.GetUsageReportOutput](h, t, "POST", "/v1/reports/usage", url.Values{}, `{"period":"HOUR"}`)
+		used := answer[api.GetUsageReportOutput](t, h, "POST", "/v1/reports/usage", url.Values{}, `{"period":"HOUR"}`)
 		if u := used.Total; u.Downloads != 6 || u.CacheHitPercent != 75 || u.BytesSaved != 60 || u.Requests != 10 || u.Errors != 2 || u.Publishes != 4 {
 			t.Errorf("usage: %+v", u)
 		}
-		of := answer[api.GetUsageReportOutput](h, t, "POST", "/v1/reports/usage", url.Values{"repository": {"repo"}, "format": {"npm"}, "package": {"hello"}}, "{}")
+		of := answer[api.GetUsageReportOutput](t, h, "POST", "/v1/reports/usage", url.Values{"repository": {"repo"}, "format": {"npm"}, "package": {"hello"}}, "{}")
 		if len(of.Points) != 1 || of.Total.Downloads != 3 || of.Total.Publishes != 1 {
 			t.Errorf("usage of a package: %+v", of)
 		}
-		popular := answer[api.GetPopularPackagesOutput](h, t, "GET", "/v1/reports/popular-packages", url.Values{}, "")
+		popular := answer[api.GetPopularPackagesOutput](t, h, "GET", "/v1/reports/popular-packages", url.Values{}, "")
 		if len(popular.Packages) != 1 || popular.Packages[0].Package != "hello" || popular.Packages[0].Downloads != 6 {
 			t.Errorf("popular: %+v", popular)
 		}
@@ -117,7 +117,7 @@ func TestStalePackages_Pages(t *testing.T) {
 		if token != "" {
 			q.Set("next-token", token)
 		}
-		out := answer[api.GetStalePackagesOutput](h, t, "GET", "/v1/reports/stale-packages", q, "")
+		out := answer[api.GetStalePackagesOutput](t, h, "GET", "/v1/reports/stale-packages", q, "")
 		for _, p := range out.Packages {
 			got = append(got, p.Repository+" "+p.Package)
 		}

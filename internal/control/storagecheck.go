@@ -65,7 +65,7 @@ func (a *API) describeStorageCheck(ctx context.Context, c *restjson.Call, in *ap
 		if err != nil {
 			return err
 		}
-		check, err := tx.StorageCheckOf(domainID, in.CheckID)
+		check, err := tx.StorageCheckOf(domainID, in.Check)
 		if err == nil {
 			out.Check, err = storageCheck(tx, check)
 		}
@@ -83,7 +83,7 @@ func (a *API) stopStorageCheck(ctx context.Context, c *restjson.Call, in *api.St
 		if err != nil {
 			return err
 		}
-		check, err := tx.StorageCheckOf(domainID, in.CheckID)
+		check, err := tx.StorageCheckOf(domainID, in.Check)
 		if err == nil && check.State == catalog.CheckRunning {
 			check.State = catalog.CheckStopped
 			if err = tx.AdvanceStorageCheck(check); err == nil {
@@ -117,7 +117,7 @@ type findingPlace struct{ Check, Space, SHA256, Kind string }
 
 func (a *API) listStorageFindings(ctx context.Context, c *restjson.Call, in *api.ListStorageFindingsInput) (*api.ListStorageFindingsOutput, error) {
 	id, limit := targetOf(c, in).id, limitOf(in.MaxResults, findingsLimit)
-	l := page.For[findingPlace]("ListStorageFindings", id.Owner, id.Domain, in.CheckID)
+	l := page.For[findingPlace]("ListStorageFindings", id.Owner, id.Domain, in.Check)
 	after, going, err := l.Key(in.NextToken)
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (a *API) listStorageFindings(ctx context.Context, c *restjson.Call, in *api
 		if err != nil {
 			return err
 		}
-		wanted := in.CheckID
+		wanted := in.Check
 		if going { // the last one may be another by now
 			wanted = after.Check
 		}

@@ -382,8 +382,8 @@ func (s *Service) bringRest(ctx context.Context, v *sight, k contentKey, h hit, 
 				continue
 			}
 			g.Go(func() error {
-				if brought.Add(asset.Size) > s.opt.MaxWholeBytes || ctx.Err() != nil {
-					return nil
+				if full := brought.Add(asset.Size) > s.opt.MaxWholeBytes; full || ctx.Err() != nil {
+					return nil //nolint:nilerr // the rest is left to who asks for it
 				}
 				if s.holds(ctx, held, asset.Name) {
 					return nil // it has come with another file

@@ -53,8 +53,8 @@ type Document struct {
 	stamp       stamp
 	parts       []part
 	freshUntil  atomic.Int64 // unix nanoseconds
+	fetched     atomic.Bool  // something outside was asked for, and nobody has been told yet
 	digests     func() (digest.Set, error)
-	fetched     atomic.Bool // something outside was asked for, and nobody has been told yet
 }
 
 // part is one remote document that went into a Document.

@@ -109,8 +109,7 @@ func (r *Repo) does(action string, c artifact.Coordinates, version string, more 
 // answers notes what a request is answered with: an asset is more than the
 // document that was read on the way.
 func (r *Repo) answers(a Answer, fetched, external bool) {
-	switch {
-	case r.deed.Answer != AnswerAsset || a == AnswerAsset:
+	if r.deed.Answer != AnswerAsset || a == AnswerAsset {
 		r.deed.Answer, r.deed.External = a, external
 		r.deed.Fetched = r.deed.Fetched && a == AnswerDocument || fetched
 	}

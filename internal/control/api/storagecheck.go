@@ -23,7 +23,7 @@ type StartStorageCheckOutput struct {
 type DescribeStorageCheckInput struct {
 	Domain      string `query:"domain" validate:"DomainName"`
 	DomainOwner string `query:"domain-owner" validate:"AccountId"`
-	CheckID     string `query:"check-id" validate:"StorageCheckId"` // default: the last one
+	Check       string `query:"check" validate:"StorageCheckId"` // default: the last one
 }
 
 // DescribeStorageCheckOutput is what DescribeStorageCheck gives.
@@ -35,7 +35,7 @@ type DescribeStorageCheckOutput struct {
 type StopStorageCheckInput struct {
 	Domain      string `query:"domain" validate:"DomainName"`
 	DomainOwner string `query:"domain-owner" validate:"AccountId"`
-	CheckID     string `query:"check-id" required:"true" validate:"StorageCheckId"`
+	Check       string `query:"check" required:"true" validate:"StorageCheckId"`
 }
 
 // StopStorageCheckOutput is what StopStorageCheck gives.
@@ -47,7 +47,7 @@ type StopStorageCheckOutput struct {
 type ListStorageFindingsInput struct {
 	Domain      string `query:"domain" validate:"DomainName"`
 	DomainOwner string `query:"domain-owner" validate:"AccountId"`
-	CheckID     string `query:"check-id" validate:"StorageCheckId"` // default: the last one
+	Check       string `query:"check" validate:"StorageCheckId"` // default: the last one
 	MaxResults  *int32 `query:"max-results" validate:"MaxResults"`
 	NextToken   string `query:"next-token" validate:"PaginationToken"`
 }

@@ -1,0 +1,1 @@
+-- This number belongs to a step that is being written on another branch.
