@@ -434,8 +434,8 @@ func (a *API) startRetentionRun(ctx context.Context, c *restjson.Call, in *api.S
 
 func shownRun(r catalog.RetentionRun) api.RetentionRun {
 	out := api.RetentionRun{
-		RunID: r.ID, Repository: r.Repository, StartedBy: string(r.Origin), Status: string(r.Status), AsOf: restjson.At(r.AsOf), CreatedTime: restjson.At(r.Created),
-		PackagesTotal: r.PackagesTotal, Packages: r.Packages, Versions: r.Versions, Removed: r.Removed, Spared: r.Spared, Bytes: r.Freed,
+		RunId: r.ID, Repository: r.Repository, StartedBy: string(r.Origin), Status: string(r.Status), AsOf: restjson.At(r.AsOf), CreatedTime: restjson.At(r.Created),
+		PackagesTotal: r.PackagesTotal, Packages: r.Packages, Versions: r.Kept + r.Spared + r.Removed, Removed: r.Removed, Spared: r.Spared, Bytes: r.Freed,
 		Refused: make([]api.RefusedRetentionTarget, len(r.Refused)), Error: r.Error,
 	}
 	if !r.Finished.IsZero() {
@@ -457,7 +457,7 @@ func (a *API) stopRetentionRun(ctx context.Context, c *restjson.Call, in *api.St
 		if err != nil {
 			return err
 		}
-		if run, err = tx.RetentionRun(d.ID, in.RunID); err != nil {
+		if run, err = tx.RetentionRun(d.ID, in.RunId); err != nil {
 			return err
 		}
 		if !run.Finished.IsZero() {
@@ -503,7 +503,7 @@ func (a *API) listRetentionRuns(ctx context.Context, c *restjson.Call, in *api.L
 func (a *API) describeRetentionRun(ctx context.Context, c *restjson.Call, in *api.DescribeRetentionRunInput) (*api.DescribeRetentionRunOutput, error) {
 	id := targetOf(c, in).id
 	limit := limitOf(in.MaxResults, 100)
-	l := page.For[string]("DescribeRetentionRun", id.Owner, id.Domain, in.RunID)
+	l := page.For[string]("DescribeRetentionRun", id.Owner, id.Domain, in.RunId)
 	after, _, err := l.Key(in.NextToken)
 	if err != nil {
 		return nil, err
@@ -515,7 +515,7 @@ func (a *API) describeRetentionRun(ctx context.Context, c *restjson.Call, in *ap
 		if err != nil {
 			return err
 		}
-		if run, err = tx.RetentionRun(d.ID, in.RunID); err != nil {
+		if run, err = tx.RetentionRun(d.ID, in.RunId); err != nil {
 			return err
 		}
 		rows, err = tx.Removals(run.ID, after, limit+1)

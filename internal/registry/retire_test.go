@@ -122,8 +122,9 @@ func TestRetire_WhatIsWantedMeanwhileStays(t *testing.T) {
 			if _, err := raw.ExecContext(t.Context(), "INSERT INTO version_usage (version_id, last_download, downloads) VALUES ($1, $2, 1)", downloaded, asOf.Add(time.Second).UnixMicro()); err != nil {
 				t.Fatal(err)
 			}
-			if err := work.clear(t.Context(), f.repository, f.packages[0]); err != nil {
-				t.Fatal(err)
+			spared, all, err := work.clear(t.Context(), f.repository, f.packages[0])
+			if err != nil || !all {
+				t.Fatal(all, err)
 			}
 			var left []string
 			update(func(tx *catalog.Tx) error {
@@ -137,8 +138,8 @@ func TestRetire_WhatIsWantedMeanwhileStays(t *testing.T) {
 			if diff := gocmp.Diff([]string{"1", "2", "3", "4", "6"}, left); diff != "" {
 				t.Error(diff)
 			}
-			if work.run.Removed != 1 || work.run.Spared != 5 {
-				t.Errorf("removed %d, spared %d", work.run.Removed, work.run.Spared)
+			if work.run.Removed != 1 || spared != 5 {
+				t.Errorf("removed %d, spared %d", work.run.Removed, spared)
 			}
 
 			// Somebody takes the configuration back: the run removes nothing more.
@@ -153,5 +154,65 @@ func TestRetire_WhatIsWantedMeanwhileStays(t *testing.T) {
 				t.Errorf("ended as %s", work.run.Status)
 			}
 		})
+	}
+}
+
+// TestSurvey_LooksForWhatStaysInPieces: the look may be broken off after any
+// batch of packages.
+func TestSurvey_LooksForWhatStaysInPieces(t *testing.T) {
+	db, err := catalog.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"), catalog.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s := &Service{db: db}
+	if err := db.Update(t.Context(), func(tx *catalog.Tx) error {
+		d, err := tx.InsertDomain(catalog.Domain{Owner: "123456789012", Name: "corp"})
+		if err != nil {
+			return err
+		}
+		r, err := tx.InsertRepository(catalog.Repository{DomainID: d.ID, Name: "repo", Administrator: d.Owner})
+		if err != nil {
+			return err
+		}
+		for i := range 3*surveyBatch + 1 {
+			p, _, err := tx.EnsurePackage(r, artifact.Coordinates{Format: artifact.NPM, Name: fmt.Sprintf("p%03d", i)}, "", artifact.DefaultRestrictions(true))
+			if err != nil {
+				return err
+			}
+			if _, err := tx.InsertVersion(p, artifact.Version{Number: "1", Status: artifact.Published, Origin: artifact.Origin{Type: artifact.Internal}}); err != nil {
+				return err
+			}
+		}
+		if err := tx.PutRetentionConfiguration(catalog.RetentionConfiguration{DomainID: d.ID, RepositoryID: r.ID, Configuration: retention.Configuration{Rules: []retention.Rule{{Remove: true}}}}); err != nil {
+			return err
+		}
+		look := func(batches int) (e emptying, pieces int) {
+			for !e.done {
+				v, err := s.survey(tx, d, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e, err = v.empties(&v.repos[0], tx.Now(), e, batches); err != nil {
+					t.Fatal(err)
+				}
+				pieces++
+			}
+			return e, pieces
+		}
+		for batches, pieces := range map[int]int{0: 1, 1: 4, 2: 2, 100: 1} {
+			if e, n := look(batches); e.stays || e.gone != 3*surveyBatch+1 || n != pieces {
+				t.Errorf("by %d: %+v in %d pieces", batches, e, n)
+			}
+		}
+		if err := tx.PutHold(catalog.Hold{RepositoryID: r.ID, Coordinates: artifact.Coordinates{Format: artifact.NPM, Name: "p096"}, Version: "1", Kind: catalog.HoldPin}); err != nil {
+			return err
+		}
+		if e, _ := look(1); !e.stays {
+			t.Errorf("the last one stays: %+v", e)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
 	}
 }

@@ -102,7 +102,7 @@ func table() []kind {
 		{"sweep-blobs", time.Hour, 2 * time.Hour, (*Runner).sweepBlobs},
 		{"purge-dead-letters", time.Hour, 10 * time.Minute, (*Runner).purgeLetters},
 		{"start-retention", time.Minute, time.Minute, (*Runner).startRetention},
-		{catalog.JobRetention, 0, 5 * time.Minute, (*Runner).runRetention},
+		{catalog.JobRetention, 0, 3 * retentionSlice, (*Runner).runRetention},
 		{"empty-trash", time.Hour, 10 * time.Minute, (*Runner).emptyTrash},
 		{"tidy-access-records", 10 * time.Minute, 10 * time.Minute, (*Runner).tidyRecords},
 		{"rotate-keys", time.Hour, time.Minute, (*Runner).rotateKeys},
