@@ -72,7 +72,7 @@ func numbered(n int) *int32 {
 	if n == 0 {
 		return nil
 	}
-	m := int32(n) //nolint:gosec // bounded by the shapes
+	m := int32(n)
 	return &m
 }
 
@@ -105,25 +105,25 @@ func shownConfiguration(c catalog.RetentionConfiguration, arn string, settings *
 
 // settle sets when a domain is tidied, which from its first configuration on it
 // is, and for how long it keeps its trash; schedule and trashDays may be empty.
-func settle(tx *catalog.Tx, domainID, schedule string, trashDays *int32) (catalog.RetentionSettings, error) {
+func settle(tx *catalog.Tx, domainID, schedule string, trashDays *int32) error {
 	s, found, err := tx.RetentionSettings(domainID)
 	if err != nil {
-		return s, err
+		return err
 	}
 	if schedule != "" || !found {
 		s.Schedule = schedule
 		every, err := retention.ParseSchedule(orDefault(schedule))
 		if err != nil {
-			return s, err
+			return err
 		}
 		if s.Due, err = every.Next(tx.Now()); err != nil {
-			return s, err
+			return err
 		}
 	}
 	if trashDays != nil {
 		s.TrashDays = int(*trashDays)
 	}
-	return s, tx.PutRetentionSettings(s)
+	return tx.PutRetentionSettings(s)
 }
 
 func orDefault(schedule string) string {
@@ -172,8 +172,7 @@ func (a *API) putRepositoryRetentionConfiguration(ctx context.Context, c *restjs
 		if err := tx.PutRetentionConfiguration(put); err != nil {
 			return err
 		}
-		_, err := settle(tx, d.ID, "", nil)
-		return err
+		return settle(tx, d.ID, "", nil)
 	}); err != nil {
 		return nil, err
 	}
@@ -286,7 +285,7 @@ func (a *API) putDomainRetentionConfiguration(ctx context.Context, c *restjson.C
 				return err
 			}
 		}
-		if _, err := settle(tx, d.ID, in.Schedule, in.TrashDays); err != nil {
+		if err := settle(tx, d.ID, in.Schedule, in.TrashDays); err != nil {
 			return err
 		}
 		_, shown, err = a.domainConfigurations(tx, id, in.OriginType)
