@@ -19,6 +19,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kong"
 
@@ -36,6 +37,8 @@ type Env struct {
 	LookupEnv      func(string) (string, bool)
 	Home           string // the user's folder
 	Version        string
+
+	pause func(ctx context.Context, d time.Duration) error // between attempts; nil: as long as that
 }
 
 // Exit codes.
@@ -90,7 +93,7 @@ type command struct {
 
 func run(ctx context.Context, env *Env) (err error) {
 	commands := []command{
-		serveCommand(), quickstartCommand(), loginCommand(), whoamiCommand(), accessKeyCommand(), awsModelCommand(), doctorCommand(), versionCommand(),
+		serveCommand(), quickstartCommand(), loginCommand(), uploadCommand(), downloadCommand(), whoamiCommand(), accessKeyCommand(), awsModelCommand(), doctorCommand(), versionCommand(),
 	}
 	commands = append(commands, env.operations(env.asked(commands))...)
 	var root struct{}

@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -91,7 +89,6 @@ func login(ctx context.Context, env *Env, args *loginArgs) error {
 		return fmt.Errorf("the format %s has no settings for %s", wanted, args.Tool)
 	}
 	for _, s := range snippets {
-		s = asFile(s)
 		if args.DryRun {
 			show(env, s)
 		} else if err := apply(ctx, env, s); err != nil {
@@ -136,33 +133,63 @@ func (a *loginArgs) fetch(ctx context.Context, env *Env, f artifact.Format) (tok
 	if err != nil {
 		return "", expires, "", err
 	}
-	in := input{"Domain": a.Domain}
-	if a.DomainOwner != nil {
-		in["DomainOwner"] = *a.DomainOwner
-	}
-	forToken := maps.Clone(in)
-	if a.DurationSeconds != nil {
-		forToken["DurationSeconds"] = *a.DurationSeconds
-	}
-	answer, err := api.named(ctx, "GetAuthorizationToken", forToken)
-	if err != nil {
+	who := domainArgs{a.Domain, a.DomainOwner}
+	if token, expires, err = api.token(ctx, who, a.DurationSeconds); err != nil {
 		return "", expires, "", err
 	}
-	token = answer.text("authorizationToken")
+	endpoint, err = api.repositoryEndpoint(ctx, who, a.Repository, string(f))
+	return token, expires, endpoint, err
+}
+
+// domainArgs name a domain.
+type domainArgs struct {
+	domain string
+	owner  *string // nil: the caller's account
+}
+
+func (d domainArgs) input() input {
+	in := input{"Domain": d.domain}
+	if d.owner != nil {
+		in["DomainOwner"] = *d.owner
+	}
+	return in
+}
+
+// token asks for an authorization token; seconds may be nil.
+func (c *apiClient) token(ctx context.Context, of domainArgs, seconds *int64) (token string, expires time.Time, err error) {
+	in := of.input()
+	if seconds != nil {
+		in["DurationSeconds"] = *seconds
+	}
+	answer, err := c.named(ctx, "GetAuthorizationToken", in)
+	if err != nil {
+		return "", expires, err
+	}
 	if n, ok := answer.values["expiration"].(interface{ Float64() (float64, error) }); ok {
 		if seconds, err := n.Float64(); err == nil {
 			expires = time.Unix(int64(seconds), 0)
 		}
 	}
-	in["Repository"], in["Format"] = a.Repository, string(f)
-	if answer, err = api.named(ctx, "GetRepositoryEndpoint", in); err != nil {
-		return "", expires, "", err
+	if token = answer.text("authorizationToken"); token == "" {
+		return "", expires, fmt.Errorf("the server at %s gave no token", c.endpoint)
 	}
-	endpoint = answer.text("repositoryEndpoint")
-	if token == "" || endpoint == "" {
-		return "", expires, "", fmt.Errorf("the server at %s gave no token or no endpoint", api.endpoint)
+	return token, expires, nil
+}
+
+// repositoryEndpoint asks where a repository serves a format; it ends with a
+// slash.
+func (c *apiClient) repositoryEndpoint(ctx context.Context, of domainArgs, repository, format string) (string, error) {
+	in := of.input()
+	in["Repository"], in["Format"] = repository, format
+	answer, err := c.named(ctx, "GetRepositoryEndpoint", in)
+	if err != nil {
+		return "", err
 	}
-	return token, expires, endpoint, nil
+	endpoint := answer.text("repositoryEndpoint")
+	if endpoint == "" {
+		return "", fmt.Errorf("the server at %s gave no endpoint", c.endpoint)
+	}
+	return strings.TrimRight(endpoint, "/") + "/", nil
 }
 
 func serviceNamed(env *Env, name string) (Service, bool) {
@@ -212,31 +239,14 @@ func show(env *Env, s format.Snippet) {
 	fmt.Fprintf(env.Stdout, "# %s\n%s\n", settingsPath(env, s.File), strings.TrimRight(s.Settings, "\n"))
 }
 
-// asFile turns "npm config set KEY VALUE" into the lines of the file it would
-// write: the arguments of a command can be read by other users of the machine,
-// and npm need not be there.
-func asFile(s format.Snippet) format.Snippet {
-	var lines strings.Builder
-	for _, argv := range s.Commands {
-		if len(argv) != 5 || !slices.Equal(argv[:3], []string{"npm", "config", "set"}) {
-			return s
-		}
-		lines.WriteString(argv[3] + "=" + argv[4] + "\n")
-	}
-	if s.File == "" && lines.Len() > 0 {
-		s.File, s.Settings = "~/.npmrc", lines.String()
-	}
-	return s
-}
-
 // apply does what a snippet says: settings go into their file, and only a
 // snippet without one has its commands run, since the arguments of a command
 // can be read by other users of the machine.
 func apply(ctx context.Context, env *Env, s format.Snippet) error {
 	if s.File != "" {
 		path := settingsPath(env, s.File)
-		if err := mergeFile(path, s.Settings); err != nil {
-			return fmt.Errorf("write %s: %w", path, err)
+		if err := mergeFile(s.File, path, s.Settings); err != nil {
+			return fmt.Errorf("%s is as it was: %w", path, err)
 		}
 		return nil
 	}
@@ -248,19 +258,4 @@ func apply(ctx context.Context, env *Env, s format.Snippet) error {
 		}
 	}
 	return nil
-}
-
-// settingsPath puts a home folder for ~, or what the client itself was told.
-func settingsPath(env *Env, file string) string {
-	if filepath.Base(file) == ".npmrc" {
-		for _, name := range []string{"NPM_CONFIG_USERCONFIG", "npm_config_userconfig"} {
-			if path := env.getenv(name); path != "" {
-				return path
-			}
-		}
-	}
-	if rest, ok := strings.CutPrefix(file, "~/"); ok {
-		return filepath.Join(env.Home, filepath.FromSlash(rest))
-	}
-	return file
 }

@@ -581,25 +581,26 @@ func (a *API) unpinPackageVersions(ctx context.Context, c *restjson.Call, in *ap
 	return out, nil
 }
 
-// heldThing is what a legal hold is about. Format and namespace are for packages,
-// and a version is one of a package.
-func (a *API) heldThing(c *restjson.Call, in any, version string) (target, error) {
-	t := targetOf(c, in)
+// heldThing is what a legal hold is about, with the version as it is known. Format
+// and namespace are for packages, and a version is one of a package.
+func (a *API) heldThing(c *restjson.Call, in any, version string) (t target, normal string, err error) {
+	t = targetOf(c, in)
 	switch {
 	case t.c.Name == "" && version != "":
-		return t, fault.Field("package", "is needed with a version")
+		return t, "", fault.Field("package", "is needed with a version")
 	case t.c.Name == "" && (t.c.Format != "" || t.c.Namespace != ""):
-		return t, fault.Field("package", "is needed with a format or namespace")
+		return t, "", fault.Field("package", "is needed with a format or namespace")
 	case t.c.Name != "" && t.c.Format == "":
-		return t, fault.Field("format", "is needed with a package")
+		return t, "", fault.Field("format", "is needed with a package")
 	case t.c.Name == "":
-		return t, nil
+		return t, "", nil
 	}
-	return a.packageOf(c, in)
+	t, err = a.packageOf(c, in)
+	return t, a.opt.Registry.NormalizeVersion(t.c.Format, version), err
 }
 
 func (a *API) putLegalHold(ctx context.Context, c *restjson.Call, in *api.PutLegalHoldInput) (*api.PutLegalHoldOutput, error) {
-	t, err := a.heldThing(c, in, in.PackageVersion)
+	t, version, err := a.heldThing(c, in, in.PackageVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -610,10 +611,10 @@ func (a *API) putLegalHold(ctx context.Context, c *restjson.Call, in *api.PutLeg
 			return err
 		}
 		h = catalog.Hold{
-			RepositoryID: r.ID, Coordinates: t.c, Version: in.PackageVersion, Kind: catalog.HoldLegal, Reason: in.Reason, PlacedBy: callerOf(c).ARN(), Created: tx.Now(),
+			RepositoryID: r.ID, Coordinates: t.c, Version: version, Kind: catalog.HoldLegal, Reason: in.Reason, PlacedBy: callerOf(c).ARN(), Created: tx.Now(),
 		}
 		if t.c.Name != "" {
-			if err := isThere(tx, r, t.c, in.PackageVersion); err != nil {
+			if err := isThere(tx, r, t.c, version); err != nil {
 				return err
 			}
 		}
@@ -654,7 +655,7 @@ func shownHold(h catalog.Hold, repository string) api.RetentionHold {
 }
 
 func (a *API) deleteLegalHold(ctx context.Context, c *restjson.Call, in *api.DeleteLegalHoldInput) (*api.DeleteLegalHoldOutput, error) {
-	t, err := a.heldThing(c, in, in.PackageVersion)
+	t, version, err := a.heldThing(c, in, in.PackageVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -663,7 +664,7 @@ func (a *API) deleteLegalHold(ctx context.Context, c *restjson.Call, in *api.Del
 		if err != nil {
 			return err
 		}
-		found, err := tx.DeleteHold(catalog.Hold{RepositoryID: r.ID, Coordinates: t.c, Version: in.PackageVersion, Kind: catalog.HoldLegal})
+		found, err := tx.DeleteHold(catalog.Hold{RepositoryID: r.ID, Coordinates: t.c, Version: version, Kind: catalog.HoldLegal})
 		if err == nil && !found {
 			return fault.New(fault.NotFound, "there is no legal hold on exactly that; list-retention-holds shows those of the repository")
 		}

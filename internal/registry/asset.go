@@ -120,6 +120,7 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 	}
 	content, err = s.stored(ctx, st, root, h)
 	if err == nil {
+		content.changing = s.traits(k.c.Format).changes(k.version)
 		s.contents.cache.Set(k, content)
 	}
 	return content, false, err
@@ -297,7 +298,7 @@ func (s *Service) bringIn(ctx context.Context, v *sight, k contentKey, h hit, si
 	st := s.stampOf(v.root.graph.domain.ID, k.c)
 	a, version, joined := s.arrive(ctx, v.root, k, h, since)
 	if s.traits(k.c.Format).Whole && len(h.listed.Assets) > 1 {
-		s.bringRest(ctx, v.root, k, h, since)
+		s.bringRest(ctx, v, k, h, since)
 	}
 	if !joined { // too late for it: how it ended shows on the next look, and one that failed is tried again
 		if _, err := a.wait(ctx); ctx.Err() != nil {
@@ -338,10 +339,11 @@ const wholeFetches = 4
 // bringRest fetches the other files of a version behind the one that somebody
 // waits for, unless that is under way. What fails is logged, and left to whoever
 // asks for it.
-func (s *Service) bringRest(ctx context.Context, into *node, k contentKey, h hit, since uint64) {
+func (s *Service) bringRest(ctx context.Context, v *sight, k contentKey, h hit, since uint64) {
 	if s.opt.MaxWholeBytes < 0 {
 		return
 	}
+	into, held := v.root, v.row(v.root, k.version)
 	key := arrivalKey{into.graph.domain.ID, h.source.Key, k.c, k.version, into.repo.ID}
 	assets := h.listed.Assets
 	s.rests.Start(ctx, key, func(ctx context.Context) (struct{}, error) {
@@ -356,8 +358,11 @@ func (s *Service) bringRest(ctx context.Context, into *node, k contentKey, h hit
 				continue
 			}
 			g.Go(func() error {
-				if brought.Add(asset.Size) > s.opt.MaxWholeBytes || ctx.Err() != nil {
-					return nil
+				if full := brought.Add(asset.Size) > s.opt.MaxWholeBytes; full || ctx.Err() != nil {
+					return nil //nolint:nilerr // the rest is left to who asks for it
+				}
+				if s.holds(ctx, held, asset.Name) {
+					return nil // it has come with another file
 				}
 				h, k := h, k
 				h.remote, k.name = asset, asset.Name
@@ -370,6 +375,15 @@ func (s *Service) bringRest(ctx context.Context, into *node, k contentKey, h hit
 		}
 		return struct{}{}, g.Wait()
 	})
+}
+
+// holds tells whether a version, nil for none, has an asset.
+func (s *Service) holds(ctx context.Context, held *catalog.Version, name string) bool {
+	if held == nil {
+		return false
+	}
+	_, err := s.assetOf(ctx, held.ID, name)
+	return err == nil
 }
 
 // arrive has an asset that was found outside fetched for one more repository,

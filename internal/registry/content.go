@@ -29,6 +29,8 @@ type Content struct {
 	Asset   artifact.Asset // digests unknown while it arrives
 	Version artifact.Version
 
+	changing bool // other bytes may take the name, see Traits
+
 	service *Service
 	ref     blob.Ref
 	small   []byte // the bytes, when few
@@ -83,7 +85,7 @@ func (c *Content) settle(ctx context.Context) error {
 		return err
 	}
 	asset := artifact.Asset{Name: c.Asset.Name, Size: info.Size, Digests: info.Digests}
-	*c = *c.service.newContent(c.stamp, info.Ref.Space, c.Version, asset)
+	*c = *c.service.newContent(c.stamp, info.Ref.Space, c.Version, asset) // what comes from outside does not change
 	return nil
 }
 
@@ -109,6 +111,9 @@ func (c *Content) ServeHTTP(w http.ResponseWriter, r *http.Request) error {
 	h := w.Header()
 	h["Etag"] = c.etag
 	h["Cache-Control"] = headerImmutable
+	if c.changing {
+		h["Cache-Control"] = headerNoCache
+	}
 	if match := r.Header["If-None-Match"]; len(match) > 0 && etagMatches(match[0], c.etag) {
 		w.WriteHeader(http.StatusNotModified)
 		return nil

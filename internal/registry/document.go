@@ -15,6 +15,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -22,6 +23,7 @@ import (
 	"github.com/maypok86/otter/v2"
 
 	"packhouse/internal/artifact"
+	"packhouse/internal/digest"
 	"packhouse/internal/fault"
 	"packhouse/internal/upstream"
 )
@@ -51,6 +53,7 @@ type Document struct {
 	stamp       stamp
 	parts       []part
 	freshUntil  atomic.Int64 // unix nanoseconds
+	digests     func() (digest.Set, error)
 }
 
 // part is one remote document that went into a Document.
@@ -111,6 +114,27 @@ func (d *Document) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	_, _ = io.Copy(w, f) // sendfile
 	_ = f.Close()
+}
+
+// Digests are those of the plain form, for formats whose clients ask for the
+// checksum of a document in a request of its own. They are computed once.
+func (d *Document) Digests() (digest.Set, error) { return d.digests() }
+
+// sums digests a body.
+func (b *body) sums() (digest.Set, error) {
+	if b.file == "" {
+		return digest.Of(b.mem), nil
+	}
+	f, err := os.Open(b.file)
+	if err != nil {
+		return digest.Set{}, fault.Wrap(fault.Unavailable, err, "the server cannot read its cache folder")
+	}
+	defer f.Close()
+	h := digest.NewHasher()
+	if _, err := io.Copy(h, f); err != nil {
+		return digest.Set{}, fault.Wrap(fault.Unavailable, err, "the server cannot read its cache folder")
+	}
+	return h.Sum(), nil
 }
 
 // acceptsGzip reads Accept-Encoding (RFC 9110 section 12.5.3) as far as gzip is
@@ -289,6 +313,7 @@ func (c *documents) write(ctx context.Context, d *Document, l *Listing, render R
 	if d.plain, err = plain.body(""); err != nil {
 		return err
 	}
+	d.digests = sync.OnceValues(d.plain.sums)
 	// The compressed form is another representation: it has its own strong tag.
 	tag := strings.TrimSuffix(d.plain.etag[0], `"`) + `-gz"`
 	if d.gzip, err = packed.body(tag); err != nil {

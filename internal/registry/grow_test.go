@@ -273,6 +273,15 @@ func TestGrow_LocalFormatsNeverLookIntoUpstreams(t *testing.T) {
 	if found, _, err := r.Search(t.Context(), artifact.Generic, "thing", 0, 10); err != nil || len(found) > 0 {
 		t.Errorf("found in an upstream: %v, %v", found, err)
 	}
+	if found, _, err := h.open("up").Search(t.Context(), artifact.Generic, "thing", 0, 10); err != nil || len(found) != 1 || found[0].Version != "1.0" {
+		t.Errorf("a package without tags: %v, %v", found, err)
+	}
+	if l, err := h.open("up").Stored(t.Context(), thing(artifact.Generic)); err != nil || len(l.Versions) != 1 || len(l.Versions[0].Assets) != 1 {
+		t.Errorf("stored: %v, %v", l, err)
+	}
+	if _, err := r.Stored(t.Context(), thing(artifact.Generic)); !fault.Is(err, fault.NotFound) {
+		t.Errorf("stored in an upstream: %v", err)
+	}
 	h.repo("copies")
 	_, err := h.service.Copy(t.Context(), CopyRequest{
 		Source: repoID("down"), Destination: repoID("copies"), Coordinates: thing(artifact.Generic), Versions: []string{"1.0"}, FromUpstream: true,

@@ -28,6 +28,29 @@ func (r *Repo) Listing(ctx context.Context, c artifact.Coordinates) (*Listing, e
 	return l, nil
 }
 
+// Stored gives the merged view of what the repository and its upstreams hold of
+// a package, published or retained: nothing outside is asked. NotFound when
+// that is nothing.
+func (r *Repo) Stored(ctx context.Context, c artifact.Coordinates) (*Listing, error) {
+	r.does(readAction, c, "")
+	if err := r.MayRead(ctx); err != nil {
+		return nil, err
+	}
+	v, err := r.service.look(ctx, r.node, c)
+	if err != nil {
+		return nil, err
+	}
+	l := &Listing{Coordinates: c}
+	m := merger{service: r.service, sight: v, listing: l, seen: map[string]int{}}
+	if err := m.run(ctx); err != nil {
+		return nil, err
+	}
+	if len(l.Versions) == 0 {
+		return nil, notVisible(c)
+	}
+	return l, nil
+}
+
 // NotFoundPackage is the refusal for a package nothing of which is visible.
 func notVisible(c artifact.Coordinates) error {
 	return fault.About(fault.NotFound, "package", c.String(), "package %s is not in this repository, its upstreams or their external connections", c)

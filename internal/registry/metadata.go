@@ -60,6 +60,28 @@ func (r *Repo) Held(ctx context.Context, c artifact.Coordinates) (held []Listed,
 	return held, err
 }
 
+// HeldVersion is Held for one version; NotFound when this repository does not
+// hold it.
+func (r *Repo) HeldVersion(ctx context.Context, c artifact.Coordinates, number string) (held Listed, err error) {
+	if err := r.MayPublish(ctx, c); err != nil {
+		return Listed{}, err
+	}
+	err = r.service.db.View(ctx, func(tx *catalog.Tx) error {
+		p, err := tx.Package(r.node.repo.ID, c)
+		if err != nil {
+			return err
+		}
+		row, err := tx.Version(p.ID, number)
+		if err != nil {
+			return err
+		}
+		assets, err := tx.Assets(row.ID, "", 0)
+		held = Listed{Version: row.Version, Assets: plainAssets(assets)}
+		return err
+	})
+	return held, err
+}
+
 // Finish publishes those Unfinished versions of a package that complete agrees
 // to, in one transaction, and tells which; an error of complete ends it with
 // nothing changed. It needs the permission to put metadata.
@@ -137,6 +159,9 @@ func (r *Repo) Turn(ctx context.Context, c artifact.Coordinates, t Turn) error {
 			if err := r.service.retire(tx, r.node, p, was, t); err != nil {
 				return err
 			}
+			if next, err = tx.Version(p.ID, t.Next); err != nil { // it may have got what was retired
+				return err
+			}
 		}
 		if err := tx.RenameVersion(p, next, t.Current); err != nil {
 			return err
@@ -153,10 +178,18 @@ func (r *Repo) Turn(ctx context.Context, c artifact.Coordinates, t Turn) error {
 func (s *Service) retire(tx *catalog.Tx, n *node, p catalog.Package, was catalog.Version, t Turn) error {
 	number := ""
 	if t.Retired != nil {
-		number = t.Retired(was.Version)
+		var err error
+		if number, err = t.Retired(was.Version); err != nil {
+			return err
+		}
 	}
 	if number == "" {
 		return s.dropVersion(tx, n, p, was)
+	}
+	if taken, err := tx.Version(p.ID, number); err == nil {
+		return s.absorb(tx, n, p, taken, was)
+	} else if !fault.Is(err, fault.NotFound) {
+		return err
 	}
 	if err := tx.RenameVersion(p, was, number); err != nil {
 		return err
@@ -166,6 +199,23 @@ func (s *Service) retire(tx *catalog.Tx, n *node, p catalog.Package, was catalog
 		return err
 	}
 	return tx.Emit(eventOf(n, p.Coordinates, was.Version, artifact.Event{Operation: "Updated", StatusChanged: true}))
+}
+
+// absorb makes v, which has the number that was shall be kept under, hold what
+// both have; what v has already stays.
+func (s *Service) absorb(tx *catalog.Tx, n *node, p catalog.Package, v, was catalog.Version) error {
+	assets, err := tx.Assets(was.ID, "", 0)
+	if err != nil {
+		return err
+	}
+	if err := tx.DeleteVersion(p, was); err != nil {
+		return err
+	}
+	v.Status = artifact.Unlisted
+	if err := tx.UpdateVersion(p, v); err != nil {
+		return err
+	}
+	return s.extend(tx, n, p, v, assets, nil)
 }
 
 // SetStatus moves versions that this repository holds to Published or Unlisted.

@@ -61,14 +61,20 @@ func (r *Repo) Stage(ctx context.Context, c artifact.Coordinates, name string, c
 	if err := artifact.CheckAssetName(name); err != nil {
 		return Staged{}, err
 	}
-	info, err := r.service.blobs.Put(ctx, r.node.graph.domain.ID, upload{content})
+	info, err := r.store(ctx, r.node.graph.domain.ID, content)
 	if err != nil {
-		if ctx.Err() != nil && fault.Is(err, fault.Internal) {
-			err = brokenOff(err)
-		}
 		return Staged{}, err
 	}
 	return Staged{artifact.Asset{Name: name, Size: info.Size, Digests: info.Digests}}, nil
+}
+
+// store puts what a client sends into a space; Invalid when it breaks off.
+func (r *Repo) store(ctx context.Context, space string, content io.Reader) (blob.Info, error) {
+	info, err := r.service.blobs.Put(ctx, space, upload{content})
+	if err != nil && ctx.Err() != nil && fault.Is(err, fault.Internal) {
+		err = brokenOff(err)
+	}
+	return info, err
 }
 
 // OpenStaged gives the bytes of a staged asset; the caller closes them.
@@ -245,8 +251,7 @@ func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog
 		StatusChanged: held.Status == artifact.Unfinished && p.Status != artifact.Unfinished,
 	}
 	if (len(lacking) > 0 || e.Metadata) && !growth.takes(held.Status) {
-		return held.Version, fault.About(fault.Conflict, "package-version", p.Version,
-			"version %s of %s is %s and takes no further assets; publish another version, or delete this one first", p.Version, row.Coordinates, held.Status)
+		return held.Version, closed(row.Coordinates, held.Version)
 	}
 	if len(lacking) == 0 && !e.Metadata && !e.StatusChanged {
 		return held.Version, nil
@@ -317,6 +322,11 @@ func (s *Service) refer(ctx context.Context, tx *catalog.Tx, p catalog.Package, 
 		return fault.Wrap(fault.Unavailable, err, "the uploaded bytes of %s were cleaned up before they were published; upload again", a.Name)
 	}
 	return nil
+}
+
+func closed(c artifact.Coordinates, v artifact.Version) error {
+	return fault.About(fault.Conflict, "package-version", v.Number,
+		"version %s of %s is %s and takes no further assets; publish another version, or delete this one first", v.Number, c, v.Status)
 }
 
 func exists(c artifact.Coordinates, version string) error {

@@ -73,6 +73,13 @@ type Traits struct {
 // changes tells whether the content of a version is replaced again and again.
 func (t Traits) changes(version string) bool { return t.Changing != nil && t.Changing(version) }
 
+// Numbering is an Ecosystem in which one version has several spellings.
+type Numbering interface {
+	// NormalizeVersion gives the spelling a version is known under; what is no
+	// version of the format comes back as it is.
+	NormalizeVersion(number string) string
+}
+
 // Inspector is an Ecosystem that reads what a version is from its files. It is
 // asked when one comes in from outside; what is published the format itself
 // reads (Repo.OpenStaged).
@@ -222,8 +229,10 @@ type Turn struct {
 	Current string // the version that changes; it comes to be when it is not there
 	Next    string // what it becomes: this version is renamed to Current and Published
 	// Retired is the number under which what Current was so far is kept,
-	// Unlisted; empty: it is deleted.
-	Retired func(was artifact.Version) string
+	// Unlisted; empty: it is deleted. When there is a version of that number, it
+	// gets the assets it lacks. It runs in the transaction, so that an error of
+	// it, which refuses the turn, decides by what is current then.
+	Retired func(was artifact.Version) (number string, err error)
 }
 
 // Staged is an asset whose bytes are in the blob store and that no row refers

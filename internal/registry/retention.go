@@ -121,7 +121,9 @@ func (v *survey) judge(r *surveyed, packages []catalog.Package, asOf time.Time) 
 		some, traits := versions[p.ID], v.service.traits(p.Coordinates.Format)
 		for j := range some {
 			w := &some[j]
-			w.Tag, w.Current, w.Held = tags[p.ID][w.Number], traits.changes(w.Number), held.on(p.Coordinates, w.Number)
+			w.Tag, w.Held = tags[p.ID][w.Number], held.on(p.Coordinates, w.Number)
+			// What the current content was before it is kept Unlisted (Turn).
+			w.Current = w.Status == artifact.Published && traits.changes(w.Number)
 		}
 		out[i] = judged{p, retention.Decide(r.policies, p.Coordinates, some, asOf, v.service.agingOf(p.Coordinates.Format))}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -214,5 +215,70 @@ func TestSurvey_LooksForWhatStaysInPieces(t *testing.T) {
 		return nil
 	}); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// changeable is plain with versions that change, and builds of them.
+type changeable struct{ plain }
+
+func (changeable) Traits() Traits {
+	return Traits{Changing: func(v string) bool { return strings.Contains(v, "SNAPSHOT") }}
+}
+
+// TestPreview_CurrentContentOfASnapshotStays: the builds that it was before are
+// for the configuration to keep.
+func TestPreview_CurrentContentOfASnapshotStays(t *testing.T) {
+	db, err := catalog.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"), catalog.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s, err := New(db, memblob.New(blob.Limits{}), access.New(db), []Ecosystem{changeable{}}, Options{RenderDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := db.Update(t.Context(), func(tx *catalog.Tx) error {
+		d, err := tx.InsertDomain(catalog.Domain{Owner: "123456789012", Name: "corp"})
+		if err != nil {
+			return err
+		}
+		r, err := tx.InsertRepository(catalog.Repository{DomainID: d.ID, Name: "repo", Administrator: d.Owner})
+		if err != nil {
+			return err
+		}
+		p, _, err := tx.EnsurePackage(r, artifact.Coordinates{Format: artifact.NPM, Name: "left"}, "", artifact.DefaultRestrictions(true))
+		if err != nil {
+			return err
+		}
+		for i, v := range []artifact.Version{
+			{Number: "1-SNAPSHOT", Status: artifact.Published}, {Number: "1-SNAPSHOT-1", Status: artifact.Unlisted}, {Number: "1-SNAPSHOT-2", Status: artifact.Unlisted},
+			{Number: "1-SNAPSHOT-3", Status: artifact.Unlisted}, {Number: "0", Status: artifact.Published},
+		} {
+			v.Published, v.Origin.Type = tx.Now().Add(time.Duration(i-50)*time.Hour), artifact.Internal
+			if _, err := tx.InsertVersion(p, v); err != nil {
+				return err
+			}
+		}
+		return tx.PutRetentionConfiguration(catalog.RetentionConfiguration{DomainID: d.ID, RepositoryID: r.ID, Configuration: retention.Configuration{
+			Versions: 10, Rules: []retention.Rule{{Kind: artifact.BuildKind, Versions: 2}},
+		}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	rows, _, _, err := s.PreviewRetention(t.Context(), PreviewQuery{Owner: "123456789012", Domain: "corp", AsOf: time.Now(), Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range rows {
+		got = append(got, fmt.Sprint(r.Number, " ", r.Remove, " ", r.Rule))
+	}
+	want := []string{
+		"0 false repository: among the newest 10", "1-SNAPSHOT-3 false repository rule 1: among the newest 2", "1-SNAPSHOT-2 false repository rule 1: among the newest 2",
+		"1-SNAPSHOT-1 true repository rule 1: not among the newest 2", "1-SNAPSHOT false current content of a snapshot",
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

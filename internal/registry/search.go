@@ -73,7 +73,7 @@ func (s *Service) show(ctx context.Context, n *node, c artifact.Coordinates) (Fo
 				continue
 			}
 			newer := best.ID == "" || s.ecosystems[c.Format].Compare(row.Number, best.Number) > 0
-			if best.Number != tagged && newer || row.Number == tagged {
+			if (tagged == "" || best.Number != tagged) && newer || row.Number == tagged {
 				best = row
 			}
 		}

@@ -99,7 +99,7 @@ func (wheels) Remote(base string) upstream.Remote { return wheelRemote{plainRemo
 
 func (wheels) Inspect(_ artifact.Coordinates, _, asset string, r io.ReaderAt, size int64) ([]byte, error) {
 	b := make([]byte, size)
-	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF { //nolint:errorlint // bare by contract
+	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF {
 		return nil, err
 	}
 	if strings.HasPrefix(string(b), "bad") {
@@ -411,7 +411,7 @@ func TestTurn_MakesABuildTheCurrentOne(t *testing.T) {
 			_, err = r.Publish(t.Context(), c, Publication{Version: number, Assets: []Staged{staged}, Manifest: []byte(number), Status: artifact.Unfinished})
 		}
 		if err == nil {
-			err = r.Turn(t.Context(), c, Turn{Current: "1-SNAPSHOT", Next: number, Retired: func(was artifact.Version) string { return string(was.Manifest) }})
+			err = r.Turn(t.Context(), c, Turn{Current: "1-SNAPSHOT", Next: number, Retired: func(was artifact.Version) (string, error) { return string(was.Manifest), nil }})
 		}
 		if err != nil {
 			t.Fatal(err)

@@ -37,6 +37,16 @@ func (r *Runner) purgeRepository(ctx context.Context, job catalog.Job) error {
 	return nil
 }
 
+// forgetParts lets go of parts of assets that nobody has put together in time;
+// the sweep takes their bytes.
+func (r *Runner) forgetParts(ctx context.Context, _ catalog.Job) error {
+	before := r.opt.Now().Add(-r.opt.Grace)
+	if _, err := r.inBatches(ctx, func(tx *catalog.Tx) (int64, error) { return tx.PurgeUploadParts(before, purgeBatch) }); err != nil {
+		return fmt.Errorf("forget upload parts: %w", err)
+	}
+	return nil
+}
+
 // nearlyOver tells whether the time of a job is running out.
 func nearlyOver(ctx context.Context) bool {
 	const reserve = 30 * time.Second

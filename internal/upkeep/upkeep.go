@@ -100,6 +100,7 @@ func table() []kind {
 	return []kind{
 		{catalog.JobPurgeRepository, 0, 5 * time.Minute, (*Runner).purgeRepository},
 		{"sweep-blobs", time.Hour, 2 * time.Hour, (*Runner).sweepBlobs},
+		{"forget-upload-parts", time.Hour, 10 * time.Minute, (*Runner).forgetParts},
 		{"purge-dead-letters", time.Hour, 10 * time.Minute, (*Runner).purgeLetters},
 		{"start-retention", time.Minute, time.Minute, (*Runner).startRetention},
 		{catalog.JobRetention, 0, 3 * retentionSlice, (*Runner).runRetention},

@@ -241,6 +241,39 @@ func TestSweep_KeepsTheCurrentRemoteDocument(t *testing.T) {
 	})
 }
 
+func TestForgetParts_WhenNobodyHasPutThemTogether(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *catalog.DB) {
+		blobs := memblob.New(blob.Limits{})
+		info, err := blobs.Put(t.Context(), "parts-x", strings.NewReader("a part"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		update(t, db, func(tx *catalog.Tx) error {
+			return tx.PutUploadPart("upload", catalog.UploadPart{SHA256: info.Ref.SHA256, Size: info.Size})
+		})
+		for _, c := range []struct {
+			name  string
+			clock func() time.Time
+			left  int
+		}{{"within the grace", time.Now, 1}, {"later", later, 0}} {
+			r := newRunner(Options{DB: db, Blobs: blobs, Now: c.clock})
+			if err := r.forgetParts(t.Context(), catalog.Job{}); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := r.Sweep(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			update(t, db, func(tx *catalog.Tx) error {
+				parts, err := tx.UploadParts("upload")
+				if _, gone := blobs.Stat(t.Context(), info.Ref); len(parts) != c.left || (gone == nil) != (c.left == 1) {
+					t.Errorf("%s: %v, bytes: %v", c.name, parts, gone)
+				}
+				return err
+			})
+		}
+	})
+}
+
 // failingStore cannot remove anything.
 type failingStore struct{ blob.Store }
 
@@ -525,7 +558,7 @@ func TestRun_SchedulesTheTableOnce(t *testing.T) {
 		got = append(got, j.Kind)
 	}
 	slices.Sort(got)
-	if diff := cmp.Diff([]string{"empty-trash", "purge-dead-letters", "rotate-keys", "start-retention", "sweep-blobs", "tidy-access-records"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"empty-trash", "forget-upload-parts", "purge-dead-letters", "rotate-keys", "start-retention", "sweep-blobs", "tidy-access-records"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -144,6 +144,9 @@ func tell(t *testing.T, path, client, database string, h heading) {
 	if client != "" {
 		s.clientBin = filepath.Join(clientsDir(), client, "node_modules", ".bin")
 		if _, err := os.Stat(s.clientBin); err != nil {
+			s.clientBin = filepath.Join(clientsDir(), client, "bin") // a virtual environment, or a program alone
+		}
+		if _, err := os.Stat(s.clientBin); err != nil {
 			leaveOut(t, client+" is not installed")
 		}
 	}
@@ -299,6 +302,15 @@ func (s *story) setup(env *testscript.Env) error {
 		"PNPM_HOME="+filepath.Join(s.home, ".pnpm"),
 		"BUN_INSTALL_CACHE_DIR="+filepath.Join(s.home, ".bun-cache"),
 		"COREPACK_ENABLE_DOWNLOAD_PROMPT=0", "DO_NOT_TRACK=1",
+
+		"PIP_CONFIG_FILE="+filepath.Join(s.home, ".config", "pip", "pip.conf"), // and no other
+		"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_NO_INPUT=1", "PIP_RETRIES=0", "UV_HTTP_RETRIES=0", "UV_NO_PROGRESS=1", "UV_PYTHON_DOWNLOADS=never",
+		"POETRY_NO_INTERACTION=1", "POETRY_REQUESTS_MAX_RETRIES=0", "PDM_CHECK_UPDATE=false", "PDM_NON_INTERACTIVE=1",
+		"PYTHON_KEYRING_BACKEND=keyring.backends.null.Keyring", "PYTHONDONTWRITEBYTECODE=1",
+		// Java asks the system for the home folder, not HOME.
+		"MAVEN_OPTS=-Duser.home="+s.home+" -XX:TieredStopAtLevel=1", "GRADLE_OPTS=-Duser.home="+s.home,
+		"GRADLE_USER_HOME="+filepath.Join(s.home, ".gradle"),
+		"MAVEN_REPOSITORY="+filepath.Join(clientsDir(), "maven-repository"), // plugins, as a public repository has them
 
 		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=",
 		"AWS_CONFIG_FILE="+filepath.Join(s.home, ".aws", "config"),

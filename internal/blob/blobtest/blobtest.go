@@ -264,18 +264,21 @@ func testConcurrentMany(t *testing.T, s blob.Store) {
 var errBroken = errors.New("broken pipe of the test")
 
 func testFailingReader(t *testing.T, s blob.Store) {
-	r := io.MultiReader(strings.NewReader("half of it"), errReader{})
-	if _, err := s.Put(t.Context(), space, r); !errors.Is(err, errBroken) {
-		t.Errorf("put: %v, want the reader's error", err)
+	// The second is how the body of a request ends whose client has left.
+	for _, broken := range []error{errBroken, io.ErrUnexpectedEOF, fmt.Errorf("more: %w", io.ErrUnexpectedEOF), fmt.Errorf("more: %w", io.EOF)} {
+		r := io.MultiReader(strings.NewReader("half of it"), errReader{broken})
+		if _, err := s.Put(t.Context(), space, r); !errors.Is(err, broken) {
+			t.Errorf("put: %v, want the reader's error %v", err, broken)
+		}
 	}
 	if got := names(t, s); len(got) != 0 {
 		t.Errorf("left %v", got)
 	}
 }
 
-type errReader struct{}
+type errReader struct{ err error }
 
-func (errReader) Read([]byte) (int, error) { return 0, errBroken }
+func (r errReader) Read([]byte) (int, error) { return 0, r.err }
 
 func testPutCancelled(t *testing.T, s blob.Store) {
 	ctx, cancel := context.WithCancel(t.Context())

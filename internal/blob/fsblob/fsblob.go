@@ -177,9 +177,8 @@ func (s *Store) Put(ctx context.Context, space string, r io.Reader) (blob.Info, 
 	}
 	buf := smallPuts.Get().(*[]byte) //nolint:forcetypeassert // the pool holds nothing else
 	defer smallPuts.Put(buf)
-	n, err := io.ReadFull(blob.UntilDone(ctx, r), *buf)
-	head := (*buf)[:n]
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+	head, err := readHead(blob.UntilDone(ctx, r), *buf)
+	if err == io.EOF { //nolint:errorlint // a reader returns it bare
 		if info, ok := s.again(space, head); ok {
 			return info, ctx.Err()
 		}
@@ -192,6 +191,19 @@ func (s *Store) Put(ctx context.Context, space string, r io.Reader) (blob.Info, 
 		return blob.Info{}, err
 	}
 	return blob.PutAll(ctx, w, io.MultiReader(bytes.NewReader(head), r))
+}
+
+// readHead fills buf as far as r goes; io.EOF says that this was all. Unlike
+// io.ReadFull it does not mix that up with a body that was broken off, which
+// readers of HTTP bodies and of their parts call io.ErrUnexpectedEOF.
+func readHead(r io.Reader, buf []byte) (head []byte, err error) {
+	n := 0
+	for n < len(buf) && err == nil {
+		var more int
+		more, err = r.Read(buf[n:])
+		n += more
+	}
+	return buf[:n], err
 }
 
 var smallPuts = sync.Pool{New: func() any { //nolint:gochecknoglobals // a pool is shared by nature

@@ -188,13 +188,20 @@ func (h *House) SetStatus(repo string, c artifact.Coordinates, version string, s
 // User adds a user who may do the given actions (codeartifact:...) anywhere.
 func (h *House) User(name string, actions ...string) {
 	h.t.Helper()
+	h.UserOn(name, "*", actions...)
+}
+
+// UserOn adds a user who may do the given actions on what an ARN, or a pattern
+// of one, names.
+func (h *House) UserOn(name, resource string, actions ...string) {
+	h.t.Helper()
 	h.Update(func(tx *catalog.Tx) error {
 		if err := tx.InsertUser(catalog.User{Account: Owner, Name: name, Path: "/", ID: "AIDA" + strings.ToUpper(name)}); err != nil || len(actions) == 0 {
 			return err
 		}
 		document, err := json.Marshal(map[string]any{
 			"Version":   "2012-10-17",
-			"Statement": []any{map[string]any{"Effect": "Allow", "Action": actions, "Resource": "*"}},
+			"Statement": []any{map[string]any{"Effect": "Allow", "Action": actions, "Resource": resource}},
 		})
 		if err != nil {
 			return err

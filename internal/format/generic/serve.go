@@ -48,9 +48,14 @@ func (f Format) Serve(w http.ResponseWriter, r *format.Request) error {
 	case http.MethodGet, http.MethodHead:
 		return serveAsset(w, r, c, version, name)
 	case http.MethodPut:
+		if strings.Contains(r.URL.RawQuery, "part=") {
+			return putPart(w, r, c, version, name)
+		}
 		return put(w, r, c, version, name)
+	case http.MethodPost:
+		return assemble(w, r, c, version, name)
 	}
-	return format.NotAllowed(r.Method, readMethods+", PUT")
+	return format.NotAllowed(r.Method, readMethods+", PUT, POST")
 }
 
 // The answers, in the words of the API.
@@ -150,7 +155,11 @@ func put(w http.ResponseWriter, r *format.Request, c artifact.Coordinates, versi
 	if err := artifact.CheckAssetName(name); err != nil {
 		return err
 	}
-	status, err := statusWanted(r.URL.RawQuery)
+	query, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return fault.Wrap(fault.Invalid, err, "the query cannot be read")
+	}
+	status, err := statusWanted(query)
 	if err != nil {
 		return err
 	}
@@ -165,7 +174,12 @@ func put(w http.ResponseWriter, r *format.Request, c artifact.Coordinates, versi
 	if has := staged.Digests.Hex(digest.SHA256); promised != "" && promised != has {
 		return fault.New(fault.Invalid, "the body does not have the hash of the header x-amz-content-sha256 but %s", has)
 	}
-	v, err := r.Repo.Publish(ctx, c, registry.Publication{Version: version, Assets: []registry.Staged{staged}, Status: status})
+	return publish(w, r, c, version, status, staged)
+}
+
+// publish makes a staged file one of a version and says what came of it.
+func publish(w http.ResponseWriter, r *format.Request, c artifact.Coordinates, version string, status artifact.Status, staged registry.Staged) error {
+	v, err := r.Repo.Publish(r.Context(), c, registry.Publication{Version: version, Assets: []registry.Staged{staged}, Status: status})
 	if err != nil {
 		return err
 	}
@@ -180,12 +194,8 @@ func put(w http.ResponseWriter, r *format.Request, c artifact.Coordinates, versi
 }
 
 // statusWanted reads ?unfinished=true, which says that more files will follow.
-func statusWanted(query string) (artifact.Status, error) {
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return "", fault.Wrap(fault.Invalid, err, "the query cannot be read")
-	}
-	switch values.Get("unfinished") {
+func statusWanted(query url.Values) (artifact.Status, error) {
+	switch query.Get("unfinished") {
 	case "true":
 		return artifact.Unfinished, nil
 	case "", "false":
@@ -202,7 +212,7 @@ func promise(h http.Header) (sha256 string, err error) {
 		return "", fault.New(fault.Invalid, "content encoding %q is not taken: files are kept as they are sent", e)
 	}
 	if h.Get("Content-Range") != "" { // RFC 9110 section 14.4
-		return "", fault.New(fault.Invalid, "a file must be sent whole, not in ranges")
+		return "", fault.New(fault.Invalid, "a file must be sent whole, or in parts as POST describes, not in ranges")
 	}
 	sha256 = strings.ToLower(h.Get("X-Amz-Content-Sha256"))
 	if sha256 == "unsigned-payload" {

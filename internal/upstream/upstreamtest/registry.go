@@ -85,7 +85,10 @@ type activeFault struct {
 // kinds are the protocols the fakes speak, by the API's word for the format.
 func kinds() map[string]func() (format, error) {
 	return map[string]func() (format, error){
-		"npm": func() (format, error) { return newNPM() },
+		"npm":   func() (format, error) { return newNPM() },
+		"nuget": func() (format, error) { return newNuGet(), nil },
+		"maven": func() (format, error) { return newMaven(), nil },
+		"pypi":  func() (format, error) { return newPyPI(), nil },
 	}
 }
 
@@ -93,11 +96,11 @@ func kinds() map[string]func() (format, error) {
 // packages of a; the caller calls Stop. What the files of the archive mean is
 // said by the function of that name (NPM for npm).
 func Open(kind string, a *txtar.Archive) (*Registry, error) {
-	make, ok := kinds()[kind]
+	newFormat, ok := kinds()[kind]
 	if !ok {
 		return nil, fmt.Errorf("there is no fake registry for %q", kind)
 	}
-	f, err := make()
+	f, err := newFormat()
 	if err != nil {
 		return nil, err
 	}
