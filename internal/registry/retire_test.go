@@ -252,8 +252,11 @@ func TestPreview_CurrentContentOfASnapshotStays(t *testing.T) {
 			return err
 		}
 		for i, v := range []artifact.Version{
-			{Number: "1-SNAPSHOT", Status: artifact.Published}, {Number: "1-SNAPSHOT-1", Status: artifact.Unlisted}, {Number: "1-SNAPSHOT-2", Status: artifact.Unlisted},
-			{Number: "1-SNAPSHOT-3", Status: artifact.Unlisted}, {Number: "0", Status: artifact.Published},
+			{Number: "1-SNAPSHOT", Status: artifact.Published},
+			{Number: "1-SNAPSHOT-1", Status: artifact.Unlisted},
+			{Number: "1-SNAPSHOT-2", Status: artifact.Unlisted},
+			{Number: "1-SNAPSHOT-3", Status: artifact.Unlisted},
+			{Number: "0", Status: artifact.Published},
 		} {
 			v.Published, v.Origin.Type = tx.Now().Add(time.Duration(i-50)*time.Hour), artifact.Internal
 			if _, err := tx.InsertVersion(p, v); err != nil {
