@@ -208,7 +208,7 @@ func readOnly(operation string) bool {
 	if operation == "GetAuthorizationToken" {
 		return false
 	}
-	for _, verb := range []string{"Get", "List", "Describe", "Simulate", "Assume", "Explain", "Test"} {
+	for _, verb := range []string{"Get", "List", "Describe", "Simulate", "Assume", "Explain", "Test", "Preview"} {
 		if strings.HasPrefix(operation, verb) {
 			return true
 		}

@@ -56,9 +56,15 @@ type RunProgress struct {
 	After        artifact.Coordinates `json:"after,omitzero"`  // the last package it is through with, in that repository
 	Through      bool                 `json:"through,omitempty"`
 
+	// Whether everything of a repository would go, as far as that has been looked
+	// into before the run enters it.
+	CheckIn    string               `json:"checkIn,omitempty"`
+	CheckAfter artifact.Coordinates `json:"checkAfter,omitzero"`
+	CheckGone  int                  `json:"checkGone,omitempty"` // versions, all of which would
+
 	PackagesTotal int64        `json:"total,omitempty"` // in the repositories it goes through, when it began
 	Packages      int64        `json:"packages,omitempty"`
-	Versions      int64        `json:"versions,omitempty"`
+	Kept          int64        `json:"kept,omitempty"` // versions of these packages
 	Removed       int64        `json:"removed,omitempty"`
 	Spared        int64        `json:"spared,omitempty"` // would have gone, but were wanted meanwhile
 	Freed         int64        `json:"freed,omitempty"`  // bytes that no version refers to any more

@@ -72,7 +72,7 @@ func numbered(n int) *int32 {
 	if n == 0 {
 		return nil
 	}
-	m := int32(n) //nolint:gosec // bounded by the shapes
+	m := int32(n)
 	return &m
 }
 
@@ -105,25 +105,25 @@ func shownConfiguration(c catalog.RetentionConfiguration, arn string, settings *
 
 // settle sets when a domain is tidied, which from its first configuration on it
 // is, and for how long it keeps its trash; schedule and trashDays may be empty.
-func settle(tx *catalog.Tx, domainID, schedule string, trashDays *int32) (catalog.RetentionSettings, error) {
+func settle(tx *catalog.Tx, domainID, schedule string, trashDays *int32) error {
 	s, found, err := tx.RetentionSettings(domainID)
 	if err != nil {
-		return s, err
+		return err
 	}
 	if schedule != "" || !found {
 		s.Schedule = schedule
 		every, err := retention.ParseSchedule(orDefault(schedule))
 		if err != nil {
-			return s, err
+			return err
 		}
 		if s.Due, err = every.Next(tx.Now()); err != nil {
-			return s, err
+			return err
 		}
 	}
 	if trashDays != nil {
 		s.TrashDays = int(*trashDays)
 	}
-	return s, tx.PutRetentionSettings(s)
+	return tx.PutRetentionSettings(s)
 }
 
 func orDefault(schedule string) string {
@@ -172,8 +172,7 @@ func (a *API) putRepositoryRetentionConfiguration(ctx context.Context, c *restjs
 		if err := tx.PutRetentionConfiguration(put); err != nil {
 			return err
 		}
-		_, err := settle(tx, d.ID, "", nil)
-		return err
+		return settle(tx, d.ID, "", nil)
 	}); err != nil {
 		return nil, err
 	}
@@ -286,7 +285,7 @@ func (a *API) putDomainRetentionConfiguration(ctx context.Context, c *restjson.C
 				return err
 			}
 		}
-		if _, err := settle(tx, d.ID, in.Schedule, in.TrashDays); err != nil {
+		if err := settle(tx, d.ID, in.Schedule, in.TrashDays); err != nil {
 			return err
 		}
 		_, shown, err = a.domainConfigurations(tx, id, in.OriginType)
@@ -434,8 +433,8 @@ func (a *API) startRetentionRun(ctx context.Context, c *restjson.Call, in *api.S
 
 func shownRun(r catalog.RetentionRun) api.RetentionRun {
 	out := api.RetentionRun{
-		RunID: r.ID, Repository: r.Repository, StartedBy: string(r.Origin), Status: string(r.Status), AsOf: restjson.At(r.AsOf), CreatedTime: restjson.At(r.Created),
-		PackagesTotal: r.PackagesTotal, Packages: r.Packages, Versions: r.Versions, Removed: r.Removed, Spared: r.Spared, Bytes: r.Freed,
+		RunId: r.ID, Repository: r.Repository, StartedBy: string(r.Origin), Status: string(r.Status), AsOf: restjson.At(r.AsOf), CreatedTime: restjson.At(r.Created),
+		PackagesTotal: r.PackagesTotal, Packages: r.Packages, Versions: r.Kept + r.Spared + r.Removed, Removed: r.Removed, Spared: r.Spared, Bytes: r.Freed,
 		Refused: make([]api.RefusedRetentionTarget, len(r.Refused)), Error: r.Error,
 	}
 	if !r.Finished.IsZero() {
@@ -457,7 +456,7 @@ func (a *API) stopRetentionRun(ctx context.Context, c *restjson.Call, in *api.St
 		if err != nil {
 			return err
 		}
-		if run, err = tx.RetentionRun(d.ID, in.RunID); err != nil {
+		if run, err = tx.RetentionRun(d.ID, in.RunId); err != nil {
 			return err
 		}
 		if !run.Finished.IsZero() {
@@ -503,7 +502,7 @@ func (a *API) listRetentionRuns(ctx context.Context, c *restjson.Call, in *api.L
 func (a *API) describeRetentionRun(ctx context.Context, c *restjson.Call, in *api.DescribeRetentionRunInput) (*api.DescribeRetentionRunOutput, error) {
 	id := targetOf(c, in).id
 	limit := limitOf(in.MaxResults, 100)
-	l := page.For[string]("DescribeRetentionRun", id.Owner, id.Domain, in.RunID)
+	l := page.For[string]("DescribeRetentionRun", id.Owner, id.Domain, in.RunId)
 	after, _, err := l.Key(in.NextToken)
 	if err != nil {
 		return nil, err
@@ -515,7 +514,7 @@ func (a *API) describeRetentionRun(ctx context.Context, c *restjson.Call, in *ap
 		if err != nil {
 			return err
 		}
-		if run, err = tx.RetentionRun(d.ID, in.RunID); err != nil {
+		if run, err = tx.RetentionRun(d.ID, in.RunId); err != nil {
 			return err
 		}
 		rows, err = tx.Removals(run.ID, after, limit+1)
@@ -582,25 +581,26 @@ func (a *API) unpinPackageVersions(ctx context.Context, c *restjson.Call, in *ap
 	return out, nil
 }
 
-// heldThing is what a legal hold is about. Format and namespace are for packages,
-// and a version is one of a package.
-func (a *API) heldThing(c *restjson.Call, in any, version string) (target, error) {
-	t := targetOf(c, in)
+// heldThing is what a legal hold is about, with the version as it is known. Format
+// and namespace are for packages, and a version is one of a package.
+func (a *API) heldThing(c *restjson.Call, in any, version string) (t target, normal string, err error) {
+	t = targetOf(c, in)
 	switch {
 	case t.c.Name == "" && version != "":
-		return t, fault.Field("package", "is needed with a version")
+		return t, "", fault.Field("package", "is needed with a version")
 	case t.c.Name == "" && (t.c.Format != "" || t.c.Namespace != ""):
-		return t, fault.Field("package", "is needed with a format or namespace")
+		return t, "", fault.Field("package", "is needed with a format or namespace")
 	case t.c.Name != "" && t.c.Format == "":
-		return t, fault.Field("format", "is needed with a package")
+		return t, "", fault.Field("format", "is needed with a package")
 	case t.c.Name == "":
-		return t, nil
+		return t, "", nil
 	}
-	return a.packageOf(c, in)
+	t, err = a.packageOf(c, in)
+	return t, a.opt.Registry.NormalizeVersion(t.c.Format, version), err
 }
 
 func (a *API) putLegalHold(ctx context.Context, c *restjson.Call, in *api.PutLegalHoldInput) (*api.PutLegalHoldOutput, error) {
-	t, err := a.heldThing(c, in, in.PackageVersion)
+	t, version, err := a.heldThing(c, in, in.PackageVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -611,10 +611,10 @@ func (a *API) putLegalHold(ctx context.Context, c *restjson.Call, in *api.PutLeg
 			return err
 		}
 		h = catalog.Hold{
-			RepositoryID: r.ID, Coordinates: t.c, Version: in.PackageVersion, Kind: catalog.HoldLegal, Reason: in.Reason, PlacedBy: callerOf(c).ARN(), Created: tx.Now(),
+			RepositoryID: r.ID, Coordinates: t.c, Version: version, Kind: catalog.HoldLegal, Reason: in.Reason, PlacedBy: callerOf(c).ARN(), Created: tx.Now(),
 		}
 		if t.c.Name != "" {
-			if err := isThere(tx, r, t.c, in.PackageVersion); err != nil {
+			if err := isThere(tx, r, t.c, version); err != nil {
 				return err
 			}
 		}
@@ -655,7 +655,7 @@ func shownHold(h catalog.Hold, repository string) api.RetentionHold {
 }
 
 func (a *API) deleteLegalHold(ctx context.Context, c *restjson.Call, in *api.DeleteLegalHoldInput) (*api.DeleteLegalHoldOutput, error) {
-	t, err := a.heldThing(c, in, in.PackageVersion)
+	t, version, err := a.heldThing(c, in, in.PackageVersion)
 	if err != nil {
 		return nil, err
 	}
@@ -664,7 +664,7 @@ func (a *API) deleteLegalHold(ctx context.Context, c *restjson.Call, in *api.Del
 		if err != nil {
 			return err
 		}
-		found, err := tx.DeleteHold(catalog.Hold{RepositoryID: r.ID, Coordinates: t.c, Version: in.PackageVersion, Kind: catalog.HoldLegal})
+		found, err := tx.DeleteHold(catalog.Hold{RepositoryID: r.ID, Coordinates: t.c, Version: version, Kind: catalog.HoldLegal})
 		if err == nil && !found {
 			return fault.New(fault.NotFound, "there is no legal hold on exactly that; list-retention-holds shows those of the repository")
 		}

@@ -238,19 +238,19 @@ func TestRetentionRun_FromStartToRestore(t *testing.T) {
 		h.does(t, nil, http.MethodPost, "/v1/package/versions/pin", thing, `{"versions":["1.1.0"],"reason":"the appliance has it"}`)
 		var started struct{ Run api.RetentionRun }
 		h.does(t, &started, http.MethodPost, "/v1/retention/runs", "domain=corp", "{}")
-		if r := started.Run; r.Status != "QUEUED" || r.StartedBy != "REQUEST" || r.RunID == "" {
+		if r := started.Run; r.Status != "QUEUED" || r.StartedBy != "REQUEST" || r.RunId == "" {
 			t.Errorf("%+v", r)
 		}
 		h.refuses(t, "ConflictException", "under way", http.MethodPost, "/v1/retention/runs", "domain=corp", "{}")
 		h.retires(t)
 		var described api.DescribeRetentionRunOutput
-		h.does(t, &described, http.MethodGet, "/v1/retention/run", "domain=corp&run-id="+started.Run.RunID, "")
+		h.does(t, &described, http.MethodGet, "/v1/retention/run", "domain=corp&run-id="+started.Run.RunId, "")
 		if r := described.Run; r.Status != "SUCCEEDED" || r.Removed != 2 || len(described.Versions) != 2 || described.Versions[0].Rule != "repository: not among the newest 1" || r.FinishedTime == nil {
 			t.Errorf("%+v", described)
 		}
 		var runs api.ListRetentionRunsOutput
 		h.does(t, &runs, http.MethodGet, "/v1/retention/runs", "domain=corp", "")
-		if len(runs.Runs) != 1 || runs.Runs[0].RunID != started.Run.RunID {
+		if len(runs.Runs) != 1 || runs.Runs[0].RunId != started.Run.RunId {
 			t.Errorf("%+v", runs)
 		}
 		var trash api.ListTrashOutput
@@ -304,13 +304,13 @@ func TestRetentionRun_FromStartToRestore(t *testing.T) {
 		}
 
 		h.does(t, &started, http.MethodPost, "/v1/retention/runs", onRepo, "{}")
-		h.does(t, nil, http.MethodPost, "/v1/retention/run/stop", "domain=corp&run-id="+started.Run.RunID, "{}")
+		h.does(t, nil, http.MethodPost, "/v1/retention/run/stop", "domain=corp&run-id="+started.Run.RunId, "{}")
 		h.retires(t)
-		h.does(t, &described, http.MethodGet, "/v1/retention/run", "domain=corp&run-id="+started.Run.RunID, "")
+		h.does(t, &described, http.MethodGet, "/v1/retention/run", "domain=corp&run-id="+started.Run.RunId, "")
 		if r := described.Run; r.Status != "STOPPED" || r.Removed != 0 {
 			t.Errorf("%+v", r)
 		}
-		h.refuses(t, "ConflictException", "has ended already", http.MethodPost, "/v1/retention/run/stop", "domain=corp&run-id="+started.Run.RunID, "{}")
+		h.refuses(t, "ConflictException", "has ended already", http.MethodPost, "/v1/retention/run/stop", "domain=corp&run-id="+started.Run.RunId, "{}")
 		h.refuses(t, "ResourceNotFoundException", "no retention run", http.MethodGet, "/v1/retention/run", "domain=corp&run-id=abc", "")
 	})
 }

@@ -121,7 +121,9 @@ func (v *survey) judge(r *surveyed, packages []catalog.Package, asOf time.Time) 
 		some, traits := versions[p.ID], v.service.traits(p.Coordinates.Format)
 		for j := range some {
 			w := &some[j]
-			w.Tag, w.Current, w.Held = tags[p.ID][w.Number], traits.changes(w.Number), held.on(p.Coordinates, w.Number)
+			w.Tag, w.Held = tags[p.ID][w.Number], held.on(p.Coordinates, w.Number)
+			// What the current content was before it is kept Unlisted (Turn).
+			w.Current = w.Status == artifact.Published && traits.changes(w.Number)
 		}
 		out[i] = judged{p, retention.Decide(r.policies, p.Coordinates, some, asOf, v.service.agingOf(p.Coordinates.Format))}
 	}
@@ -200,30 +202,47 @@ func (s *Service) agingOf(f artifact.Format) retention.Ecosystem {
 	}}
 }
 
+// emptying is the look into whether everything of a repository would go.
+type emptying struct {
+	after artifact.Coordinates // the last package looked at
+	gone  int                  // versions so far, all of which would
+	stays bool                 // one would not
+	done  bool
+}
+
 // leavesNothing tells whether everything that r holds would go, and how much that
 // is. It looks no further than the first version that stays.
 func (v *survey) leavesNothing(r *surveyed, asOf time.Time) (bool, int, error) {
+	e, err := v.empties(r, asOf, emptying{}, 0)
+	return !e.stays && e.gone > 0, e.gone, err
+}
+
+// empties goes on with such a look, by so many batches of packages; 0 is all.
+func (v *survey) empties(r *surveyed, asOf time.Time, e emptying, batches int) (emptying, error) {
 	if r.policies.None() {
-		return false, 0, nil
+		e.stays, e.done = true, true
 	}
-	gone := 0
-	for after := (artifact.Coordinates{}); ; {
-		packages, err := v.tx.Packages(r.ID, catalog.PackageFilter{}, after, surveyBatch)
-		if err != nil || len(packages) == 0 {
-			return gone > 0, gone, err
+	for n := 0; !e.done && (batches == 0 || n < batches); n++ {
+		packages, err := v.tx.Packages(r.ID, catalog.PackageFilter{}, e.after, surveyBatch)
+		if err != nil {
+			return e, err
 		}
-		after = packages[len(packages)-1].Coordinates
 		some, err := v.judge(r, packages, asOf)
 		if err != nil {
-			return false, 0, err
+			return e, err
 		}
 		for _, p := range some {
 			if slices.ContainsFunc(p.verdicts, func(w retention.Verdict) bool { return !w.Remove }) {
-				return false, 0, nil
+				e.stays, e.done = true, true
 			}
-			gone += len(p.verdicts)
+			e.gone += len(p.verdicts)
+			e.after = p.Coordinates
+		}
+		if len(packages) < surveyBatch {
+			e.done = true
 		}
 	}
+	return e, nil
 }
 
 // allWouldGo is the refusal to leave nothing of a repository.

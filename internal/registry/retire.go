@@ -145,7 +145,7 @@ func (s *Service) Retire(ctx context.Context, domainID string, how Retirement) (
 		if err := ctx.Err(); err != nil {
 			return false, context.Cause(ctx)
 		}
-		switch more, err := t.step(ctx); {
+		switch more, err := t.step(ctx); { // none takes long
 		case errors.Is(err, errTaken):
 			return true, nil
 		case err != nil:
@@ -153,7 +153,7 @@ func (s *Service) Retire(ctx context.Context, domainID string, how Retirement) (
 		case !more:
 			return true, nil
 		}
-		if !how.Until.IsZero() && !time.Now().Before(how.Until) {
+		if t.over() {
 			return false, nil
 		}
 	}
@@ -185,6 +185,9 @@ type retiring struct {
 	how     Retirement
 	run     catalog.RetentionRun // as last read or written
 }
+
+// over tells whether the time for this is over.
+func (t *retiring) over() bool { return !t.how.Until.IsZero() && !time.Now().Before(t.how.Until) }
 
 // take makes the run of a domain ours, if there is one to go on with.
 func (t *retiring) take(ctx context.Context, domainID string) (taken bool, err error) {
@@ -269,9 +272,9 @@ func (t *retiring) write(ctx context.Context, change func(tx *catalog.Tx, run *c
 // found is what a step finds to do.
 type found struct {
 	repository surveyed
-	some       bool     // there is a repository to be in
-	refused    int      // its versions, all of which would go
-	packages   []judged // the next ones; none when it is through with the repository
+	some       bool      // there is a repository to be in
+	check      *emptying // whether it may be entered; nil: it may
+	packages   []judged  // the next ones; none when it is through with the repository
 }
 
 // step does one piece: it enters a repository, goes through some packages of it,
@@ -289,8 +292,13 @@ func (t *retiring) step(ctx context.Context) (more bool, err error) {
 			return nil
 		})
 		return false, err
-	case f.refused > 0:
-		reason := fmt.Sprintf("all %d versions would be removed; force (--force) the configuration or the run if that is meant", f.refused)
+	case f.check != nil && !f.check.done:
+		return true, t.write(ctx, func(_ *catalog.Tx, run *catalog.RetentionRun) error {
+			run.CheckIn, run.CheckAfter, run.CheckGone = f.repository.Name, f.check.after, f.check.gone
+			return nil
+		})
+	case f.check != nil && !f.check.stays && f.check.gone > 0:
+		reason := fmt.Sprintf("all %d versions would be removed; force (--force) the configuration or the run if that is meant", f.check.gone)
 		return true, t.write(ctx, func(_ *catalog.Tx, run *catalog.RetentionRun) error {
 			if len(run.Refused) < maxRefused {
 				run.Refused = append(run.Refused, catalog.RefusedRun{Repository: f.repository.Name, Reason: reason})
@@ -304,20 +312,39 @@ func (t *retiring) step(ctx context.Context) (more bool, err error) {
 			return nil
 		})
 	}
-	versions := 0
+	var through, kept, spared int // packages, and their versions
 	for _, p := range f.packages {
-		versions += len(p.verdicts)
-		if err := t.clear(ctx, f.repository, p); err != nil {
+		switch n, all, err := t.clear(ctx, f.repository, p); {
+		case err != nil:
 			return false, err
+		case all:
+			through++
+			spared += n
+			for _, w := range p.verdicts {
+				if !w.Remove {
+					kept++
+				}
+			}
+		}
+		if t.over() {
+			break
 		}
 	}
+	if through == 0 {
+		return true, nil
+	}
 	return true, t.write(ctx, func(_ *catalog.Tx, run *catalog.RetentionRun) error {
-		run.After = f.packages[len(f.packages)-1].Coordinates
-		run.Packages += int64(len(f.packages))
-		run.Versions += int64(versions)
+		run.After = f.packages[through-1].Coordinates
+		run.Packages += int64(through)
+		run.Kept += int64(kept)
+		run.Spared += int64(spared)
 		return nil
 	})
 }
+
+// checkBatches is how many batches of packages one step looks at to find out
+// whether a repository would be left with nothing.
+const checkBatches = 64
 
 // look finds what comes next, by the configurations as they are now: who takes
 // one back stops what a run does by it.
@@ -345,8 +372,12 @@ func (t *retiring) look(ctx context.Context) (f found, err error) {
 		if run.InRepository != f.repository.Name {
 			after = artifact.Coordinates{}
 			if !run.Force && !f.repository.forced() {
-				if all, n, err := v.leavesNothing(&f.repository, run.AsOf); err != nil || all {
-					f.refused = n
+				var before emptying
+				if run.CheckIn == f.repository.Name {
+					before.after, before.gone = run.CheckAfter, run.CheckGone
+				}
+				e, err := v.empties(&f.repository, run.AsOf, before, checkBatches)
+				if f.check = &e; err != nil || !e.done || !e.stays && e.gone > 0 {
 					return err
 				}
 			}
@@ -364,26 +395,35 @@ func (t *retiring) look(ctx context.Context) (f found, err error) {
 	return f, err
 }
 
-// clear takes away what is to go of a package.
-func (t *retiring) clear(ctx context.Context, r surveyed, p judged) error {
+// clear takes away what is to go of a package, and tells how much of that is to
+// stay after all, and whether it is through.
+func (t *retiring) clear(ctx context.Context, r surveyed, p judged) (spared int, all bool, err error) {
 	var ids []string
 	for _, w := range p.verdicts {
 		if w.Remove {
 			ids = append(ids, w.ID)
 		}
 	}
+	left := len(ids)
 	for some := range slices.Chunk(ids, retireBatch) {
 		began := time.Now()
-		if err := t.write(ctx, func(tx *catalog.Tx, run *catalog.RetentionRun) error {
-			return t.service.clearSome(tx, run, r, p.Coordinates, some, t.how.Grace)
+		var n int
+		if err := t.write(ctx, func(tx *catalog.Tx, run *catalog.RetentionRun) (err error) {
+			n, err = t.service.clearSome(tx, run, r, p.Coordinates, some, t.how.Grace)
+			return err
 		}); err != nil {
-			return err
+			return 0, false, err
 		}
+		spared += n
 		if err := pause(ctx, max(t.how.Pause, time.Since(began))); err != nil {
-			return err
+			return 0, false, err
+		}
+		left -= len(some)
+		if left > 0 && t.over() {
+			return 0, false, nil
 		}
 	}
-	return nil
+	return spared, true, nil
 }
 
 // pause gives others as long as the work before has taken.
@@ -399,40 +439,40 @@ func pause(ctx context.Context, d time.Duration) error {
 }
 
 // clearSome moves those of some versions of a package into the trash that, as the
-// catalog is now, are still to go.
-func (s *Service) clearSome(tx *catalog.Tx, run *catalog.RetentionRun, was surveyed, c artifact.Coordinates, ids []string, grace time.Duration) error {
+// catalog is now, are still to go, and tells of how many that is not so.
+func (s *Service) clearSome(tx *catalog.Tx, run *catalog.RetentionRun, was surveyed, c artifact.Coordinates, ids []string, grace time.Duration) (spared int, err error) {
 	d, err := tx.DomainByID(run.DomainID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	v, err := s.survey(tx, d, was.Name)
 	if fault.Is(err, fault.NotFound) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	r := &v.repos[0]
 	if r.ID != was.ID { // another one of that name
-		return nil
+		return 0, nil
 	}
 	p, err := tx.Package(r.ID, c)
 	if fault.Is(err, fault.NotFound) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
 	settings, _, err := tx.RetentionSettings(d.ID)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if settings.TrashDays > 0 {
 		grace = time.Duration(settings.TrashDays) * 24 * time.Hour
 	}
 	some, err := v.judge(r, []catalog.Package{p}, run.AsOf)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	n := &node{id: artifact.RepositoryID{Owner: d.Owner, Domain: d.Name, Name: r.Name}, repo: r.Repository}
 	for _, w := range some[0].verdicts {
@@ -440,7 +480,7 @@ func (s *Service) clearSome(tx *catalog.Tx, run *catalog.RetentionRun, was surve
 			continue
 		}
 		if !w.Remove || !w.LastDownload.Before(run.AsOf) {
-			run.Spared++
+			spared++
 			continue
 		}
 		removal := catalog.Removal{VersionID: w.ID, Repository: r.Name, Coordinates: c, Number: w.Number, Rule: w.Rule}
@@ -450,18 +490,18 @@ func (s *Service) clearSome(tx *catalog.Tx, run *catalog.RetentionRun, was surve
 			}
 			return nil
 		}); err != nil {
-			return err
+			return 0, err
 		}
 		if err := s.trash(tx, n, p, w.Number, w.Rule, tx.Now().Add(grace)); err != nil {
-			return err
+			return 0, err
 		}
 		if err := tx.InsertRemoval(run.ID, removal); err != nil {
-			return err
+			return 0, err
 		}
 		run.Removed++
 		run.Freed += removal.Freed
 	}
-	return nil
+	return spared, nil
 }
 
 // trash moves a version into the trash and says that it is deleted.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -122,8 +123,9 @@ func TestRetire_WhatIsWantedMeanwhileStays(t *testing.T) {
 			if _, err := raw.ExecContext(t.Context(), "INSERT INTO version_usage (version_id, last_download, downloads) VALUES ($1, $2, 1)", downloaded, asOf.Add(time.Second).UnixMicro()); err != nil {
 				t.Fatal(err)
 			}
-			if err := work.clear(t.Context(), f.repository, f.packages[0]); err != nil {
-				t.Fatal(err)
+			spared, all, err := work.clear(t.Context(), f.repository, f.packages[0])
+			if err != nil || !all {
+				t.Fatal(all, err)
 			}
 			var left []string
 			update(func(tx *catalog.Tx) error {
@@ -137,8 +139,8 @@ func TestRetire_WhatIsWantedMeanwhileStays(t *testing.T) {
 			if diff := gocmp.Diff([]string{"1", "2", "3", "4", "6"}, left); diff != "" {
 				t.Error(diff)
 			}
-			if work.run.Removed != 1 || work.run.Spared != 5 {
-				t.Errorf("removed %d, spared %d", work.run.Removed, work.run.Spared)
+			if work.run.Removed != 1 || spared != 5 {
+				t.Errorf("removed %d, spared %d", work.run.Removed, spared)
 			}
 
 			// Somebody takes the configuration back: the run removes nothing more.
@@ -153,5 +155,133 @@ func TestRetire_WhatIsWantedMeanwhileStays(t *testing.T) {
 				t.Errorf("ended as %s", work.run.Status)
 			}
 		})
+	}
+}
+
+// TestSurvey_LooksForWhatStaysInPieces: the look may be broken off after any
+// batch of packages.
+func TestSurvey_LooksForWhatStaysInPieces(t *testing.T) {
+	db, err := catalog.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"), catalog.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s := &Service{db: db}
+	if err := db.Update(t.Context(), func(tx *catalog.Tx) error {
+		d, err := tx.InsertDomain(catalog.Domain{Owner: "123456789012", Name: "corp"})
+		if err != nil {
+			return err
+		}
+		r, err := tx.InsertRepository(catalog.Repository{DomainID: d.ID, Name: "repo", Administrator: d.Owner})
+		if err != nil {
+			return err
+		}
+		for i := range 3*surveyBatch + 1 {
+			p, _, err := tx.EnsurePackage(r, artifact.Coordinates{Format: artifact.NPM, Name: fmt.Sprintf("p%03d", i)}, "", artifact.DefaultRestrictions(true))
+			if err != nil {
+				return err
+			}
+			if _, err := tx.InsertVersion(p, artifact.Version{Number: "1", Status: artifact.Published, Origin: artifact.Origin{Type: artifact.Internal}}); err != nil {
+				return err
+			}
+		}
+		if err := tx.PutRetentionConfiguration(catalog.RetentionConfiguration{DomainID: d.ID, RepositoryID: r.ID, Configuration: retention.Configuration{Rules: []retention.Rule{{Remove: true}}}}); err != nil {
+			return err
+		}
+		look := func(batches int) (e emptying, pieces int) {
+			for !e.done {
+				v, err := s.survey(tx, d, "")
+				if err != nil {
+					t.Fatal(err)
+				}
+				if e, err = v.empties(&v.repos[0], tx.Now(), e, batches); err != nil {
+					t.Fatal(err)
+				}
+				pieces++
+			}
+			return e, pieces
+		}
+		for batches, pieces := range map[int]int{0: 1, 1: 4, 2: 2, 100: 1} {
+			if e, n := look(batches); e.stays || e.gone != 3*surveyBatch+1 || n != pieces {
+				t.Errorf("by %d: %+v in %d pieces", batches, e, n)
+			}
+		}
+		if err := tx.PutHold(catalog.Hold{RepositoryID: r.ID, Coordinates: artifact.Coordinates{Format: artifact.NPM, Name: "p096"}, Version: "1", Kind: catalog.HoldPin}); err != nil {
+			return err
+		}
+		if e, _ := look(1); !e.stays {
+			t.Errorf("the last one stays: %+v", e)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// changeable is plain with versions that change, and builds of them.
+type changeable struct{ plain }
+
+func (changeable) Traits() Traits {
+	return Traits{Changing: func(v string) bool { return strings.Contains(v, "SNAPSHOT") }}
+}
+
+// TestPreview_CurrentContentOfASnapshotStays: the builds that it was before are
+// for the configuration to keep.
+func TestPreview_CurrentContentOfASnapshotStays(t *testing.T) {
+	db, err := catalog.Open(t.Context(), "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"), catalog.Options{Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	s, err := New(db, memblob.New(blob.Limits{}), access.New(db), []Ecosystem{changeable{}}, Options{RenderDir: t.TempDir(), Logger: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if err := db.Update(t.Context(), func(tx *catalog.Tx) error {
+		d, err := tx.InsertDomain(catalog.Domain{Owner: "123456789012", Name: "corp"})
+		if err != nil {
+			return err
+		}
+		r, err := tx.InsertRepository(catalog.Repository{DomainID: d.ID, Name: "repo", Administrator: d.Owner})
+		if err != nil {
+			return err
+		}
+		p, _, err := tx.EnsurePackage(r, artifact.Coordinates{Format: artifact.NPM, Name: "left"}, "", artifact.DefaultRestrictions(true))
+		if err != nil {
+			return err
+		}
+		for i, v := range []artifact.Version{
+			{Number: "1-SNAPSHOT", Status: artifact.Published},
+			{Number: "1-SNAPSHOT-1", Status: artifact.Unlisted},
+			{Number: "1-SNAPSHOT-2", Status: artifact.Unlisted},
+			{Number: "1-SNAPSHOT-3", Status: artifact.Unlisted},
+			{Number: "0", Status: artifact.Published},
+		} {
+			v.Published, v.Origin.Type = tx.Now().Add(time.Duration(i-50)*time.Hour), artifact.Internal
+			if _, err := tx.InsertVersion(p, v); err != nil {
+				return err
+			}
+		}
+		return tx.PutRetentionConfiguration(catalog.RetentionConfiguration{DomainID: d.ID, RepositoryID: r.ID, Configuration: retention.Configuration{
+			Versions: 10, Rules: []retention.Rule{{Kind: artifact.BuildKind, Versions: 2}},
+		}})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	rows, _, _, err := s.PreviewRetention(t.Context(), PreviewQuery{Owner: "123456789012", Domain: "corp", AsOf: time.Now(), Limit: 100})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range rows {
+		got = append(got, fmt.Sprint(r.Number, " ", r.Remove, " ", r.Rule))
+	}
+	want := []string{
+		"0 false repository: among the newest 10", "1-SNAPSHOT-3 false repository rule 1: among the newest 2", "1-SNAPSHOT-2 false repository rule 1: among the newest 2",
+		"1-SNAPSHOT-1 true repository rule 1: not among the newest 2", "1-SNAPSHOT false current content of a snapshot",
+	}
+	if diff := gocmp.Diff(want, got); diff != "" {
+		t.Error(diff)
 	}
 }

@@ -93,11 +93,13 @@ func TestDecide(t *testing.T) {
 			},
 		},
 		{
-			"days alone", both(Configuration{Days: 1}), []Version{published("1", 1), published("2", 0.99), published("3", -5)},
+			"days alone", both(Configuration{Days: 1}),
+			[]Version{published("1", 1), published("2", 0.99), published("3", -5)},
 			[]string{"3 keep repository: younger than 1 day", "2 keep repository: younger than 1 day", "1 remove repository: older than 1 day"},
 		},
 		{
-			"the newest alone, ties by the format's order", both(Configuration{Versions: 2}), []Version{published("10", 5), published("9", 5), published("8", 5)},
+			"the newest alone, ties by the format's order", both(Configuration{Versions: 2}),
+			[]Version{published("10", 5), published("9", 5), published("8", 5)},
 			[]string{"10 keep repository: among the newest 2", "9 keep repository: among the newest 2", "8 remove repository: not among the newest 2"},
 		},
 		{"no configuration", func(*testing.T) Policies { return Policies{} }, []Version{published("1", 1000)}, []string{"1 keep no retention configuration"}},
@@ -167,11 +169,13 @@ func TestDecide(t *testing.T) {
 			},
 		},
 		{
-			"no rule fits", both(Configuration{Rules: []Rule{{Format: artifact.Maven, Remove: true}}}), []Version{published("1", 1)},
+			"no rule fits", both(Configuration{Rules: []Rule{{Format: artifact.Maven, Remove: true}}}),
+			[]Version{published("1", 1)},
 			[]string{"1 keep repository: no rule applies"},
 		},
 		{
-			"unfinished uploads push nothing out", both(Configuration{Versions: 1}), []Version{published("1", 5), published("2", 0.1, status(artifact.Unfinished))},
+			"unfinished uploads push nothing out", both(Configuration{Versions: 1}),
+			[]Version{published("1", 5), published("2", 0.1, status(artifact.Unfinished))},
 			[]string{"2 keep upload under way", "1 keep repository: among the newest 1"},
 		},
 	} {

@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	retentionSlice = time.Minute // of a run, after which other jobs have their turn
+	retentionSlice = 10 * time.Second // of a run, after which other jobs have their turn
 	keepRuns       = 90 * 24 * time.Hour
 
 	// clockKey is where the row of table meta says what the clock was.

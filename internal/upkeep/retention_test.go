@@ -191,7 +191,7 @@ func TestRetention_RunDoesWhatThePreviewSays(t *testing.T) {
 		}
 		r := got.Run
 		if r.ID != run.ID || r.Status != catalog.RunSucceeded || r.Removed != int64(len(remove)) || got.Removals != len(remove) ||
-			r.Packages != 70 || r.PackagesTotal != 70 || r.Versions != 70*6 || r.Freed != bytes || r.Finished.IsZero() {
+			r.Packages != 70 || r.PackagesTotal != 70 || r.Kept != int64(len(keep)) || r.Freed != bytes || r.Finished.IsZero() {
 			t.Errorf("the run says %+v, and %d removals; the preview %d bytes", r, got.Removals, bytes)
 		}
 		swept, err := newRunner(Options{DB: db, Blobs: s.blobs, Now: later}).Sweep(t.Context())
@@ -249,7 +249,7 @@ func TestRetention_BrokenOffAnywhere(t *testing.T) {
 		if diff := cmp.Diff(remove, got.Trash); diff != "" {
 			t.Error(diff)
 		}
-		if got.Run.Status != catalog.RunSucceeded || got.Run.Versions != 40*5 || got.Run.Freed != bytes {
+		if got.Run.Status != catalog.RunSucceeded || got.Run.Kept != int64(len(keep)) || got.Run.Freed != bytes {
 			t.Errorf("%+v, the preview said %d bytes", got.Run, bytes)
 		}
 	})

@@ -122,7 +122,7 @@ func table() []kind {
 		{"forget-upload-parts", time.Hour, 10 * time.Minute, (*Runner).forgetParts},
 		{"purge-dead-letters", time.Hour, 10 * time.Minute, (*Runner).purgeLetters},
 		{"start-retention", time.Minute, time.Minute, (*Runner).startRetention},
-		{catalog.JobRetention, 0, 5 * time.Minute, (*Runner).runRetention},
+		{catalog.JobRetention, 0, 3 * retentionSlice, (*Runner).runRetention},
 		{"empty-trash", time.Hour, 10 * time.Minute, (*Runner).emptyTrash},
 		{"tidy-access-records", 10 * time.Minute, 10 * time.Minute, (*Runner).tidyRecords},
 		{catalog.JobCheckStorage, 0, 4 * time.Minute, (*Runner).checkStorage},

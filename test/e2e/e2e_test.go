@@ -8,6 +8,7 @@
 //	# clients: npm-10 npm-11   run once with each; its programs come first on PATH
 //	# needs: aws curl          programs of the machine; python3:boto3 needs that module
 //	# providers: hashicorp/aws Terraform, with these providers in a local folder
+//	# databases: sqlite postgres   run once with each; without this line with sqlite
 //
 // What is missing leaves the story out, or fails it when PACKHOUSE_TEST_REQUIRE
 // is set. ./test.sh installs everything. PACKHOUSE_TEST_BINARY names a built
@@ -46,6 +47,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"packhouse/internal/catalog/pgtest"
 	"packhouse/test/wire"
 )
 
@@ -91,16 +93,25 @@ func TestStories(t *testing.T) {
 		if len(h.clients) == 0 {
 			h.clients = []string{""}
 		}
+		if len(h.databases) == 0 {
+			h.databases = []string{""}
+		}
 		name := strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(path), "testdata/"), ".txtar")
 		for _, client := range h.clients {
 			full := name
 			if client != "" {
 				full += "/" + client
 			}
-			t.Run(full, func(t *testing.T) {
-				t.Parallel()
-				tell(t, path, client, h)
-			})
+			for _, database := range h.databases {
+				on := full
+				if database != "" {
+					on += "/" + database
+				}
+				t.Run(on, func(t *testing.T) {
+					t.Parallel()
+					tell(t, path, client, database, h)
+				})
+			}
 		}
 		return nil
 	})
@@ -109,8 +120,8 @@ func TestStories(t *testing.T) {
 	}
 }
 
-// tell runs one story with one client.
-func tell(t *testing.T, path, client string, h heading) {
+// tell runs one story with one client on one kind of database.
+func tell(t *testing.T, path, client, database string, h heading) {
 	t.Helper()
 	for _, need := range h.needs {
 		program, module, _ := strings.Cut(need, ":")
@@ -122,6 +133,13 @@ func tell(t *testing.T, path, client string, h heading) {
 		}
 	}
 	s := &story{t: t, client: client, log: filepath.Join(t.TempDir(), "server.log"), registries: map[string]*registry{}}
+	switch database {
+	case "", "sqlite":
+	case "postgres":
+		s.database = pgtest.NewDatabase(t)
+	default:
+		t.Fatalf("%s: %q is no kind of database", path, database)
+	}
 	s.plugins = plugins(t, h.providers)
 	if client != "" {
 		s.clientBin = filepath.Join(clientsDir(), client, "node_modules", ".bin")
@@ -168,10 +186,10 @@ func clientsDir() string {
 }
 
 // heading is what the lines before a script say.
-type heading struct{ clients, needs, providers []string }
+type heading struct{ clients, needs, providers, databases []string }
 
-// head reads the "# clients:", "# needs:" and "# providers:" lines before the
-// script.
+// head reads the "# clients:", "# needs:", "# providers:" and "# databases:"
+// lines before the script.
 func head(path string) (h heading, err error) {
 	f, err := os.Open(path)
 	if err != nil {
@@ -190,6 +208,8 @@ func head(path string) (h heading, err error) {
 			h.needs = strings.Fields(value)
 		case "providers":
 			h.providers = strings.Fields(value)
+		case "databases":
+			h.databases = strings.Fields(value)
 		}
 	}
 	return h, nil
@@ -228,6 +248,7 @@ type story struct {
 	log        string // what all servers of this story printed
 	home       string
 	data       string
+	database   string // its address; "" is the file in data
 	listen     string // host:port, the same for every server of the story
 	issuers    issuers
 	server     *process

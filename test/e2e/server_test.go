@@ -45,6 +45,9 @@ func (s *story) cmdStartServer(ts *testscript.TestScript, neg bool, args []strin
 	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	ts.Check(err)
 	defer log.Close()
+	if s.database != "" {
+		args = append([]string{"--database", s.database}, args...)
+	}
 	cmd := exec.Command(binary, append([]string{sub, "--data", s.data, "--listen", s.listen}, args...)...)
 	cmd.Dir = s.home
 	cmd.Env = []string{

@@ -196,7 +196,7 @@ type StartRetentionRunOutput struct {
 type StopRetentionRunInput struct {
 	Domain      string `query:"domain" required:"true" validate:"DomainName"`
 	DomainOwner string `query:"domain-owner" validate:"AccountId"`
-	RunID       string `query:"run-id" required:"true" validate:"RetentionRunId"`
+	RunId       string `query:"run-id" required:"true" validate:"RetentionRunId"`
 }
 
 // StopRetentionRunOutput is what StopRetentionRun gives.
@@ -222,7 +222,7 @@ type ListRetentionRunsOutput struct {
 type DescribeRetentionRunInput struct {
 	Domain      string `query:"domain" required:"true" validate:"DomainName"`
 	DomainOwner string `query:"domain-owner" validate:"AccountId"`
-	RunID       string `query:"run-id" required:"true" validate:"RetentionRunId"`
+	RunId       string `query:"run-id" required:"true" validate:"RetentionRunId"`
 	MaxResults  *int32 `query:"max-results" validate:"MaxResults"`
 	NextToken   string `query:"next-token" validate:"PaginationToken"`
 }
@@ -238,7 +238,7 @@ type DescribeRetentionRunOutput struct {
 // RetentionRun is a run with how far it has come: of PackagesTotal packages it
 // has been through Packages, with Versions versions.
 type RetentionRun struct {
-	RunID         string                   `json:"runId"`
+	RunId         string                   `json:"runId"`
 	Repository    string                   `json:"repository,omitempty"`
 	StartedBy     string                   `json:"startedBy"` // SCHEDULE or REQUEST
 	Status        string                   `json:"status"`

@@ -3,6 +3,8 @@ package nuget
 import (
 	"strconv"
 	"strings"
+
+	"packhouse/internal/artifact"
 )
 
 // maxVersion is the longest version taken, in bytes: with the longest ID it
@@ -255,4 +257,13 @@ func rangeNeedsSemVer2(s string) bool {
 		}
 	}
 	return false
+}
+
+// Kind implements registry.Kinds: what has labels behind a dash precedes the
+// release.
+func (Format) Kind(version string) artifact.Kind {
+	if isPrerelease(version) {
+		return artifact.PrereleaseKind
+	}
+	return artifact.ReleaseKind
 }

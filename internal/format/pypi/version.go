@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"packhouse/internal/artifact"
 )
 
 // maxVersion is what the API allows for a version number, in bytes.
@@ -214,4 +216,13 @@ func compareLocal(a, b string) int {
 		return -1
 	}
 	return strings.Compare(a, b)
+}
+
+// Kind implements registry.Kinds: alphas, betas, candidates and developmental
+// releases precede the release (PEP 440).
+func (Format) Kind(number string) artifact.Kind {
+	if v, ok := parseVersion(number); ok && !v.stable() {
+		return artifact.PrereleaseKind
+	}
+	return artifact.ReleaseKind
 }
