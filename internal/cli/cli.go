@@ -148,7 +148,7 @@ func (e *Env) operations(asked string) (commands []command) {
 	for _, s := range e.Services {
 		for _, row := range s.Rows {
 			switch {
-			case asked != "" && asked != kebab(row.Name()):
+			case asked != "" && asked != s.command(row):
 			case row.Name() == "CreateAccount":
 				commands = append(commands, createAccountCommand(s, row))
 			default:
@@ -170,7 +170,7 @@ func (e *Env) asked(own []command) string {
 		return word
 	}
 	for _, s := range e.Services {
-		if slices.ContainsFunc(s.Rows, func(row restjson.Row) bool { return kebab(row.Name()) == word }) {
+		if slices.ContainsFunc(s.Rows, func(row restjson.Row) bool { return s.command(row) == word }) {
 			return word
 		}
 	}
