@@ -29,6 +29,7 @@
 //	example PAGE FILE...
 //	recorder AGENT | -end FILE
 //	hook start | stop | answer STATUS | await N FILE | verify SECRET
+//	relay start | await N FILE
 package e2e
 
 import (
@@ -46,6 +47,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"packhouse/internal/mail/mailtest"
 	"packhouse/test/wire"
 )
 
@@ -215,6 +217,7 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"jsonenv":     cmdJSONEnv,
 		"expand":      cmdExpand,
 		"hook":        s.cmdHook,
+		"relay":       s.cmdRelay,
 		"example":     cmdExample,
 		"recorder":    s.cmdRecorder,
 	}
@@ -233,6 +236,7 @@ type story struct {
 	server     *process
 	registries map[string]*registry
 	hook       *hook          // nil until the story has one
+	relay      *mailtest.Server
 	plugins    string         // the folder with providers of Terraform, if the story needs some
 	recorder   *wire.Recorder // what recorder has put before the server
 }
