@@ -135,7 +135,7 @@ func TestEvaluate_TurnsAndTells(t *testing.T) {
 			c.Time = c.Add(time.Minute)
 		}
 		evaluate()
-		a, history, sent := get(t, db)
+		a, _, sent := get(t, db)
 		if a.State != metric.Alarm || !strings.HasPrefix(a.Reason, "Threshold Crossed: 2 out of the last 2 datapoints [11.0 (02/01/26 11:59:00)") || !a.Changed.Equal(c.Add(-time.Minute)) {
 			t.Errorf("%+v", a)
 		}
@@ -173,7 +173,7 @@ func TestEvaluate_TurnsAndTells(t *testing.T) {
 		evaluate() // OK: one topic is gone
 		s.missing = true
 		evaluate() // a topic of another account
-		a, history, sent = get(t, db)
+		a, history, sent := get(t, db)
 		if a.State != metric.InsufficientData || len(sent) != 2 {
 			t.Errorf("%s, %d messages", a.State, len(sent))
 		}

@@ -94,7 +94,7 @@ func NewHandler(s Service, cfg restjson.Config) *Handler {
 func reader() cbor.DecMode {
 	mode, err := cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: maxDepth, MaxArrayElements: maxElements, MaxMapPairs: maxElements,
-		IntDec: cbor.IntDecConvertSigned, DefaultMapType: reflect.TypeFor[object](), TimeTag: cbor.DecTagRequired,
+		IntDec: cbor.IntDecConvertSignedOrFail, DefaultMapType: reflect.TypeFor[object](), TimeTag: cbor.DecTagRequired,
 	}.DecMode()
 	if err != nil {
 		panic("awscbor: " + err.Error())

@@ -558,7 +558,7 @@ func TestRun_SchedulesTheTableOnce(t *testing.T) {
 		got = append(got, j.Kind)
 	}
 	slices.Sort(got)
-	if diff := cmp.Diff([]string{"forget-upload-parts", "purge-dead-letters", "rotate-keys", "sweep-blobs", "tidy-access-records"}, got); diff != "" {
+	if diff := cmp.Diff([]string{"evaluate-alarms", "forget-upload-parts", "purge-dead-letters", "rotate-keys", "sweep-blobs", "tidy-access-records", "tidy-monitoring"}, got); diff != "" {
 		t.Error(diff)
 	}
 }

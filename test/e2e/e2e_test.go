@@ -235,7 +235,7 @@ type story struct {
 	issuers    issuers
 	server     *process
 	registries map[string]*registry
-	hook       *hook          // nil until the story has one
+	hook       *hook // nil until the story has one
 	relay      *mailtest.Server
 	plugins    string         // the folder with providers of Terraform, if the story needs some
 	recorder   *wire.Recorder // what recorder has put before the server
