@@ -69,7 +69,7 @@ fuzz:
 # The stories with real clients: see test/e2e and test.sh, which installs them.
 e2e: tools
 	@echo "== stories with the real clients"
-	@$(GO) test -json -count=1 -timeout 20m ./test/e2e/... | $(BIN)/testsum -v -label stories -counts $(COUNTS)
+	@$(GO) test -json -count=1 -timeout 30m ./test/e2e/... | $(BIN)/testsum -v -label stories -counts $(COUNTS)
 
 # Hot paths, in the form benchstat reads. `make bench OLD=before.txt` compares.
 bench: $(if $(OLD),tools)

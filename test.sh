@@ -237,8 +237,8 @@ suite() {
 }
 
 suite 900 "tools" make --no-print-directory tools
-suite 1500 "make check" make --no-print-directory -k check COUNTS="$COUNTS"
-suite 1200 "stories" make --no-print-directory e2e COUNTS="$COUNTS"
+suite 2400 "make check" make --no-print-directory -k check COUNTS="$COUNTS"
+suite 1800 "stories" make --no-print-directory e2e COUNTS="$COUNTS"
 
 [ ${#failures[@]} = 0 ] || { say "failed:"; printf '      %s\n' "${failures[@]}"; }
 awk '{p+=$2; f+=$3; s+=$4} END{printf "%d passed, %d failed, %d skipped\n", p, f, s; exit (f > 0 || p == 0)}' "$COUNTS"

@@ -213,7 +213,7 @@ func (d *downloading) all(ctx context.Context, files []incoming) error {
 		default:
 			paths[i] = filepath.Join(d.args.OutputDir, f.name)
 		}
-		if err := os.MkdirAll(filepath.Dir(paths[i]), 0o777); err != nil {
+		if err := os.MkdirAll(filepath.Dir(paths[i]), 0o777); err != nil { //nolint:gosec // as mkdir does; the umask decides
 			return err
 		}
 	}
@@ -422,9 +422,9 @@ func copyAwake(ctx context.Context, w io.Writer, r io.Reader, size int64, g *gua
 			n += int64(m)
 		}
 		switch {
-		case err == io.EOF && n == size: //nolint:errorlint // a reader returns it bare
+		case err == io.EOF && n == size:
 			return n, nil
-		case err == io.EOF: //nolint:errorlint // as above
+		case err == io.EOF:
 			return n, fmt.Errorf("the answer has %d bytes, not %d", n, size)
 		case err != nil && errors.Is(context.Cause(ctx), errStalled):
 			return n, errStalled

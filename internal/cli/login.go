@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
@@ -90,7 +89,6 @@ func login(ctx context.Context, env *Env, args *loginArgs) error {
 		return fmt.Errorf("the format %s has no settings for %s", wanted, args.Tool)
 	}
 	for _, s := range snippets {
-		s = asFile(s)
 		if args.DryRun {
 			show(env, s)
 		} else if err := apply(ctx, env, s); err != nil {
@@ -241,31 +239,14 @@ func show(env *Env, s format.Snippet) {
 	fmt.Fprintf(env.Stdout, "# %s\n%s\n", settingsPath(env, s.File), strings.TrimRight(s.Settings, "\n"))
 }
 
-// asFile turns "npm config set KEY VALUE" into the lines of the file it would
-// write: the arguments of a command can be read by other users of the machine,
-// and npm need not be there.
-func asFile(s format.Snippet) format.Snippet {
-	var lines strings.Builder
-	for _, argv := range s.Commands {
-		if len(argv) != 5 || !slices.Equal(argv[:3], []string{"npm", "config", "set"}) {
-			return s
-		}
-		lines.WriteString(argv[3] + "=" + argv[4] + "\n")
-	}
-	if s.File == "" && lines.Len() > 0 {
-		s.File, s.Settings = "~/.npmrc", lines.String()
-	}
-	return s
-}
-
 // apply does what a snippet says: settings go into their file, and only a
 // snippet without one has its commands run, since the arguments of a command
 // can be read by other users of the machine.
 func apply(ctx context.Context, env *Env, s format.Snippet) error {
 	if s.File != "" {
 		path := settingsPath(env, s.File)
-		if err := mergeFile(path, s.Settings); err != nil {
-			return fmt.Errorf("write %s: %w", path, err)
+		if err := mergeFile(s.File, path, s.Settings); err != nil {
+			return fmt.Errorf("%s is as it was: %w", path, err)
 		}
 		return nil
 	}
@@ -277,19 +258,4 @@ func apply(ctx context.Context, env *Env, s format.Snippet) error {
 		}
 	}
 	return nil
-}
-
-// settingsPath puts a home folder for ~, or what the client itself was told.
-func settingsPath(env *Env, file string) string {
-	if filepath.Base(file) == ".npmrc" {
-		for _, name := range []string{"NPM_CONFIG_USERCONFIG", "npm_config_userconfig"} {
-			if path := env.getenv(name); path != "" {
-				return path
-			}
-		}
-	}
-	if rest, ok := strings.CutPrefix(file, "~/"); ok {
-		return filepath.Join(env.Home, filepath.FromSlash(rest))
-	}
-	return file
 }

@@ -94,7 +94,7 @@ func TestLogin_DurationAndFailure(t *testing.T) {
 	if r := h.run("login", "--tool", "npm", "--domain", "my-domain", "--repository", "nowhere"); r.code != exitFailed || !strings.Contains(r.stderr, "GetRepositoryEndpoint") {
 		t.Errorf("%+v", r)
 	}
-	if r := h.run("login", "--tool", "gem", "--domain", "my-domain", "--repository", "my-repo"); r.code != exitFailed || !strings.Contains(r.stderr, "not serve yet") {
+	if r := h.run("login", "--tool", "swift", "--domain", "my-domain", "--repository", "my-repo"); r.code != exitFailed || !strings.Contains(r.stderr, "not serve yet") {
 		t.Errorf("%+v", r)
 	}
 }

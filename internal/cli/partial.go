@@ -43,7 +43,7 @@ func openPartial(path string, f incoming, partSize int64) (*partial, error) {
 	dir, name := filepath.Split(path)
 	p := &partial{path: dir + name[:min(len(name), longest)] + "." + f.sha256[:12] + ".part", sha256: f.sha256, size: f.size, partSize: partSize}
 	var err error
-	if p.file, err = os.OpenFile(p.path, os.O_CREATE|os.O_RDWR, 0o666); err != nil {
+	if p.file, err = os.OpenFile(p.path, os.O_CREATE|os.O_RDWR, 0o666); err != nil { //nolint:gosec // a download is as readable as the umask says
 		return nil, err
 	}
 	if err := lockFile(p.file); err != nil {
@@ -141,7 +141,7 @@ func (p *partial) note() error {
 		return err
 	}
 	next := p.path + ".json.new"
-	if err := os.WriteFile(next, text, 0o666); err != nil {
+	if err := os.WriteFile(next, text, 0o600); err != nil {
 		return err
 	}
 	return os.Rename(next, p.path+".json")

@@ -20,7 +20,7 @@ func TestMergeLines(t *testing.T) {
 		{"keys with colons", "//h:1/p/:_authToken=old\n", "//h:1/p/:_authToken=new\n", "//h:1/p/:_authToken=new\n"},
 		{"a comment is not a key", "#registry=x\n", "registry=new\n", "#registry=x\nregistry=new\n"},
 	} {
-		if diff := cmp.Diff(c.want, string(mergeLines([]byte(c.old), c.settings))); diff != "" {
+		if diff := cmp.Diff(c.want, mergeLines(c.old, c.settings)); diff != "" {
 			t.Errorf("%s: %s", c.name, diff)
 		}
 	}
@@ -33,12 +33,12 @@ func TestMergeYAML(t *testing.T) {
 		{"adds to lists", "hosts:\n  - a\n", "hosts:\n  - a\n  - b\n", "hosts:\n  - a\n  - b\n"},
 		{"deep", "scopes:\n  one:\n    token: 1\n", "scopes:\n  two:\n    token: 2\n", "scopes:\n  one:\n    token: 1\n  two:\n    token: 2\n"},
 	} {
-		got, err := mergeYAML([]byte(c.old), []byte(c.settings))
-		if diff := cmp.Diff(c.want, string(got)); err != nil || diff != "" {
+		got, err := mergeYAML(c.old, c.settings)
+		if diff := cmp.Diff(c.want, got); err != nil || diff != "" {
 			t.Errorf("%s: %v %s", c.name, err, diff)
 		}
 	}
-	if _, err := mergeYAML([]byte("a: [\n"), []byte("b: 1\n")); err == nil {
+	if _, err := mergeYAML("a: [\n", "b: 1\n"); err == nil {
 		t.Error("a broken file was overwritten")
 	}
 }
@@ -52,7 +52,7 @@ func TestMergeFile_PrivateAndThroughLinks(t *testing.T) {
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
-	if err := mergeFile(link, "b=2"); err != nil {
+	if err := mergeFile("~/.npmrc", link, "b=2"); err != nil {
 		t.Fatal(err)
 	}
 	info, err := os.Lstat(link)
@@ -72,12 +72,12 @@ func FuzzMergeYAML(f *testing.F) {
 	f.Add("- a\n", "a: 1\n")
 	f.Add("a: &x 1\nb: *x\n", "b: 2\n")
 	f.Fuzz(func(t *testing.T, old, settings string) {
-		got, err := mergeYAML([]byte(old), []byte(settings))
+		got, err := mergeYAML(old, settings)
 		if err != nil {
 			return
 		}
 		var v any
-		if err := yaml.Unmarshal(got, &v); err != nil && !strings.Contains(err.Error(), "already defined") && !strings.Contains(err.Error(), "excessive aliasing") {
+		if err := yaml.Unmarshal([]byte(got), &v); err != nil && !strings.Contains(err.Error(), "already defined") && !strings.Contains(err.Error(), "excessive aliasing") {
 			t.Errorf("%q + %q = %q: %v", old, settings, got, err)
 		}
 	})

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -277,9 +278,7 @@ func (t *transfer) send(ctx context.Context, method, address string, header http
 		if err != nil {
 			return nil, lasting{err}
 		}
-		for k, v := range header {
-			req.Header[k] = v
-		}
+		maps.Copy(req.Header, header)
 		req.ContentLength = size
 		req.Header.Set("Authorization", "Bearer "+token)
 		req.Header.Set("User-Agent", t.agent)

@@ -455,7 +455,7 @@ func (u *uploading) stream(ctx context.Context, f *outgoing, open bool) error {
 				return u.put(ctx, f, open, bytes.NewReader(block[:n]), b)
 			}
 			if len(f.manifest.Parts) > maxManifest {
-				return cmp.Or(g.Wait(), error(usagef("standard input is more than %d parts; give a larger --part-size", maxManifest)))
+				return cmp.Or(g.Wait(), usagef("standard input is more than %d parts; give a larger --part-size", maxManifest))
 			}
 			g.Go(func() error {
 				defer func() { blocks <- block }()

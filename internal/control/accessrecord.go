@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"packhouse/internal/artifact"
 	"packhouse/internal/audit"
 	"packhouse/internal/control/api"
 	"packhouse/internal/fault"
@@ -53,7 +54,7 @@ func (a *API) listAccessRecords(ctx context.Context, c *restjson.Call, in *api.L
 func (a *API) recordQuery(c *restjson.Call, in *api.ListAccessRecordsInput) (audit.Query, error) {
 	t := targetOf(c, in)
 	q := audit.Query{
-		Account: t.id.Owner, Domain: in.Domain, Repository: in.Repository, Principal: in.Principal, Version: in.PackageVersion, Event: in.EventName,
+		Account: t.id.Owner, Domain: in.Domain, Repository: in.Repository, Principal: in.Principal, Version: a.opt.Registry.NormalizeVersion(artifact.Format(in.Format), in.PackageVersion), Event: in.EventName,
 		Limit: limitOf(in.MaxResults, 100),
 	}
 	if in.StartTime != nil {

@@ -5,6 +5,7 @@ import (
 
 	"packhouse/internal/artifact"
 	"packhouse/internal/control/api"
+	"packhouse/internal/fault"
 	"packhouse/internal/registry"
 	"packhouse/internal/restjson"
 )
@@ -12,9 +13,36 @@ import (
 // batch is what a call about several versions of a package is about.
 func (a *API) batch(c *restjson.Call, in any, versions []string, revisions map[string]string, expected string) (registry.Batch, error) {
 	t, err := a.packageOf(c, in)
-	return registry.Batch{
-		Repository: t.id, Coordinates: t.c, Versions: versions, Revisions: revisions, Expected: artifact.Status(expected),
-	}, err
+	if err != nil {
+		return registry.Batch{}, err
+	}
+	b := registry.Batch{Repository: t.id, Coordinates: t.c, Expected: artifact.Status(expected)}
+	b.Versions, b.Revisions, err = a.numbers(t.c.Format, versions, revisions)
+	return b, err
+}
+
+// numbers gives versions the spelling they are known under, as the server does
+// for names (section 2.3); Invalid when two revisions are of one version.
+func (a *API) numbers(f artifact.Format, versions []string, revisions map[string]string) ([]string, map[string]string, error) {
+	var list []string
+	if versions != nil {
+		list = make([]string, 0, len(versions))
+	}
+	for _, number := range versions {
+		list = append(list, a.opt.Registry.NormalizeVersion(f, number))
+	}
+	if revisions == nil {
+		return list, nil, nil
+	}
+	of := make(map[string]string, len(revisions))
+	for number, revision := range revisions {
+		normal := a.opt.Registry.NormalizeVersion(f, number)
+		if _, twice := of[normal]; twice {
+			return nil, nil, fault.Field("versionRevisions", "names version %s twice", normal)
+		}
+		of[normal] = revision
+	}
+	return list, of, nil
 }
 
 // results gives the two maps of a batch operation.
@@ -94,9 +122,13 @@ func (a *API) copyPackageVersions(ctx context.Context, c *restjson.Call, in *api
 	if err != nil {
 		return nil, err
 	}
+	versions, revisions, err := a.numbers(t.c.Format, in.Versions, in.VersionRevisions)
+	if err != nil {
+		return nil, err
+	}
 	q := registry.CopyRequest{
 		Source: t.id, Destination: t.id, Coordinates: t.c,
-		Versions: in.Versions, Revisions: in.VersionRevisions, Overwrite: in.AllowOverwrite, FromUpstream: in.IncludeFromUpstream,
+		Versions: versions, Revisions: revisions, Overwrite: in.AllowOverwrite, FromUpstream: in.IncludeFromUpstream,
 	}
 	q.Source.Name, q.Destination.Name = in.SourceRepository, in.DestinationRepository
 	o, err := a.opt.Registry.Copy(ctx, q)

@@ -95,6 +95,7 @@ func (a *API) version(ctx context.Context, c *restjson.Call, in any, number stri
 		if h.pkg, err = findPackage(tx, h.target); err != nil {
 			return err
 		}
+		number := a.opt.Registry.NormalizeVersion(h.c.Format, number)
 		if h.version, err = tx.Version(h.pkg.ID, number); err != nil || more == nil {
 			return err
 		}

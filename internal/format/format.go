@@ -46,10 +46,11 @@ type Target struct {
 	Scope    string // npm scope or swift scope, may be empty
 }
 
-// Snippet is one client tool's settings.
+// Snippet is one client tool's settings: lines of a file, commands, or both,
+// which then do the same.
 type Snippet struct {
 	Tool     string     // npm, pnpm, yarn, ...
-	Commands [][]string // commands to run, as argv
+	Commands [][]string // commands to run, as argv; for people where there is a File
 	File     string     // the file to edit, ~ is the home folder; empty when Commands do it all
-	Settings string     // what File must contain
+	Settings string     // what File must contain, written as the file is
 }

@@ -358,13 +358,11 @@ func (s *Service) bringRest(ctx context.Context, v *sight, k contentKey, h hit, 
 				continue
 			}
 			g.Go(func() error {
-				if brought.Add(asset.Size) > s.opt.MaxWholeBytes || ctx.Err() != nil {
-					return nil
+				if full := brought.Add(asset.Size) > s.opt.MaxWholeBytes; full || ctx.Err() != nil {
+					return nil //nolint:nilerr // the rest is left to who asks for it
 				}
-				if held != nil {
-					if _, err := s.assetOf(ctx, held.ID, asset.Name); err == nil {
-						return nil // it has come with another file
-					}
+				if s.holds(ctx, held, asset.Name) {
+					return nil // it has come with another file
 				}
 				h, k := h, k
 				h.remote, k.name = asset, asset.Name
@@ -377,6 +375,15 @@ func (s *Service) bringRest(ctx context.Context, v *sight, k contentKey, h hit, 
 		}
 		return struct{}{}, g.Wait()
 	})
+}
+
+// holds tells whether a version, nil for none, has an asset.
+func (s *Service) holds(ctx context.Context, held *catalog.Version, name string) bool {
+	if held == nil {
+		return false
+	}
+	_, err := s.assetOf(ctx, held.ID, name)
+	return err == nil
 }
 
 // arrive has an asset that was found outside fetched for one more repository,

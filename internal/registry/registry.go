@@ -67,6 +67,13 @@ type Traits struct {
 // changes tells whether the content of a version is replaced again and again.
 func (t Traits) changes(version string) bool { return t.Changing != nil && t.Changing(version) }
 
+// Numbering is an Ecosystem in which one version has several spellings.
+type Numbering interface {
+	// NormalizeVersion gives the spelling a version is known under; what is no
+	// version of the format comes back as it is.
+	NormalizeVersion(number string) string
+}
+
 // Inspector is an Ecosystem that reads what a version is from its files. It is
 // asked when one comes in from outside; what is published the format itself
 // reads (Repo.OpenStaged).

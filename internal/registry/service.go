@@ -134,6 +134,14 @@ func (s *Service) Ecosystem(f artifact.Format) (Ecosystem, error) {
 	return e, nil
 }
 
+// NormalizeVersion gives the spelling a version of a format is known under.
+func (s *Service) NormalizeVersion(f artifact.Format, number string) string {
+	if n, ok := s.ecosystems[f].(Numbering); ok {
+		return n.NormalizeVersion(number)
+	}
+	return number
+}
+
 // traits are those of a format; zero for one this server does not serve.
 func (s *Service) traits(f artifact.Format) Traits {
 	if e, ok := s.ecosystems[f]; ok {

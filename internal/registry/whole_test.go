@@ -99,7 +99,7 @@ func (wheels) Remote(base string) upstream.Remote { return wheelRemote{plainRemo
 
 func (wheels) Inspect(_ artifact.Coordinates, _, asset string, r io.ReaderAt, size int64) ([]byte, error) {
 	b := make([]byte, size)
-	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF { //nolint:errorlint // bare by contract
+	if _, err := r.ReadAt(b, 0); err != nil && err != io.EOF {
 		return nil, err
 	}
 	if strings.HasPrefix(string(b), "bad") {

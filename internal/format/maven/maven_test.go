@@ -2,6 +2,7 @@ package maven_test
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -479,13 +480,15 @@ func TestPlugins_OfOutsideAndOwn(t *testing.T) {
 		full := "com.example.tools:" + name
 		do(t, h, http.StatusCreated, "", deployment(full, "1.0", map[string][]byte{".pom": pomOf(coordinates(full), "1.0", packaging), ".jar": jar})...)
 	}
+	bare := "com.example.tools:zz-maven-plugin" // whose POM is that of a plain jar
+	do(t, h, http.StatusCreated, "", deployment(bare, "1.0", map[string][]byte{".pom": pomOf(coordinates(bare), "1.0"), ".jar": zipOf("META-INF/maven/plugin.xml", "<plugin><goalPrefix>bare</goalPrefix></plugin>")})...)
 	do(t, h, http.StatusCreated, "", deployment("com.example.tools:plain", "1.0", map[string][]byte{".pom": pomOf(coordinates("com.example.tools:plain"), "1.0")})...)
-	want("app", "far=far-maven-plugin", "said=maven-told-plugin", "near=near-maven-plugin", "put=put-maven-plugin")
+	want("app", "far=far-maven-plugin", "said=maven-told-plugin", "near=near-maven-plugin", "put=put-maven-plugin", "bare=zz-maven-plugin")
 	do(t, h, http.StatusCreated, "", withSums("com/example/tools/maven-metadata.xml", []byte(`<metadata><plugins>
 		<plugin><prefix>other</prefix><artifactId>put-maven-plugin</artifactId></plugin>
 		<plugin><prefix>x</prefix><artifactId>not-here</artifactId></plugin></plugins></metadata>`))...)
-	want("app", "far=far-maven-plugin", "said=maven-told-plugin", "near=near-maven-plugin", "other=put-maven-plugin")
-	want("repo", "said=maven-told-plugin", "near=near-maven-plugin", "other=put-maven-plugin")
+	want("app", "far=far-maven-plugin", "said=maven-told-plugin", "near=near-maven-plugin", "other=put-maven-plugin", "bare=zz-maven-plugin")
+	want("repo", "said=maven-told-plugin", "near=near-maven-plugin", "other=put-maven-plugin", "bare=zz-maven-plugin")
 	get(t, h, "app", "com/example/maven-metadata.xml", http.StatusNotFound, "")
 }
 
@@ -549,8 +552,15 @@ func TestDescribe(t *testing.T) {
 func TestNormalize(t *testing.T) {
 	f := maven.New()
 	for _, bad := range []artifact.Coordinates{
-		{Name: "x"}, {Namespace: "a", Name: "maven-metadata.xml"}, {Namespace: "a..b", Name: "x"}, {Namespace: ".a", Name: "x"}, {Namespace: "a.", Name: "x"},
-		{Namespace: "a/b", Name: "x"}, {Namespace: "a", Name: "x:y"}, {Namespace: "a", Name: "ü"}, {Namespace: "a b", Name: "x"},
+		{Name: "x"},
+		{Namespace: "a", Name: "maven-metadata.xml"},
+		{Namespace: "a..b", Name: "x"},
+		{Namespace: ".a", Name: "x"},
+		{Namespace: "a.", Name: "x"},
+		{Namespace: "a/b", Name: "x"},
+		{Namespace: "a", Name: "x:y"},
+		{Namespace: "a", Name: "ü"},
+		{Namespace: "a b", Name: "x"},
 	} {
 		if c, err := f.Normalize(bad); !fault.Is(err, fault.Invalid) {
 			t.Errorf("%v became %v, %v", bad, c, err)
@@ -574,7 +584,7 @@ func FuzzServe(f *testing.F) {
 			return
 		}
 		for _, method := range []string{http.MethodPut, http.MethodGet} {
-			r, err := http.NewRequest(method, h.URL+"repo/"+path, bytes.NewReader([]byte(body))) //nolint:noctx // bounded by the server
+			r, err := http.NewRequestWithContext(context.Background(), method, h.URL+"repo/"+path, bytes.NewReader([]byte(body)))
 			if err != nil {
 				return
 			}

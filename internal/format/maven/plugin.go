@@ -95,11 +95,14 @@ func ownPlugins(ctx context.Context, r *format.Request, group string, known []pl
 		for i := range l.Versions {
 			v := &l.Versions[i]
 			m, err := readManifest(v.Manifest)
-			if err != nil || v.Status != artifact.Published || m.POM == nil || m.POM.Packaging != "maven-plugin" {
+			if err != nil || v.Status != artifact.Published || !m.isPlugin() {
 				continue
 			}
 			if p := parseVersion(v.Number); newest == nil || compareParsed(p, *newest) > 0 {
-				newest, found = &p, plugin{Name: m.POM.Name, Prefix: m.Prefix, ArtifactID: c.Name}
+				newest, found = &p, plugin{Prefix: m.Prefix, ArtifactID: c.Name}
+				if m.POM != nil {
+					found.Name = m.POM.Name
+				}
 			}
 		}
 		if newest == nil {
@@ -111,6 +114,12 @@ func ownPlugins(ctx context.Context, r *format.Request, group string, known []pl
 		own = append(own, found)
 	}
 	return own, nil
+}
+
+// isPlugin tells whether a version is a Maven plugin: its POM says so, or its jar
+// has the descriptor of one (deploy-file may put the POM of another packaging).
+func (m *manifest) isPlugin() bool {
+	return m.Prefix != "" || m.POM != nil && m.POM.Packaging == "maven-plugin"
 }
 
 // derivedPrefix is the prefix that Maven gives a plugin which says none:
@@ -224,7 +233,7 @@ func putGroup(ctx context.Context, r *format.Request, group string, m metadata) 
 		}
 		_, err := r.Repo.Amend(ctx, c, func(v artifact.Version) ([]byte, error) {
 			held, err := readManifest(v.Manifest)
-			if err != nil || held.POM == nil || held.POM.Packaging != "maven-plugin" || held.Prefix == p.Prefix ||
+			if err != nil || !held.isPlugin() || held.Prefix == p.Prefix ||
 				held.Prefix == "" && derivedPrefix(c.Name) == p.Prefix || v.Origin.Type == artifact.External {
 				return nil, err
 			}

@@ -42,4 +42,3 @@ func TestSetup_QuotesWhatItIsGiven(t *testing.T) {
 		}
 	}
 }
-

@@ -132,7 +132,7 @@ func TestWriteError(t *testing.T) {
 func TestSetup(t *testing.T) {
 	got := New().Setup(format.Target{Endpoint: "http://127.0.0.1:8470/x/npm/app/", Token: "T", Scope: "sc"})
 	want := []format.Snippet{
-		{Tool: "npm", Commands: [][]string{
+		{Tool: "npm", File: "~/.npmrc", Settings: "@sc:registry=http://127.0.0.1:8470/x/npm/app/\n//127.0.0.1:8470/x/npm/app/:_authToken=T\n", Commands: [][]string{
 			{"npm", "config", "set", "@sc:registry", "http://127.0.0.1:8470/x/npm/app/"},
 			{"npm", "config", "set", "//127.0.0.1:8470/x/npm/app/:_authToken", "T"},
 		}},

@@ -21,7 +21,7 @@ func (Format) Setup(t format.Target) []format.Snippet {
 	}
 	npmrc := registry + "=" + t.Endpoint + "\n" + place + ":_authToken=" + t.Token + "\n"
 	return []format.Snippet{
-		{Tool: "npm", Commands: [][]string{
+		{Tool: "npm", File: "~/.npmrc", Settings: npmrc, Commands: [][]string{
 			{"npm", "config", "set", registry, t.Endpoint},
 			{"npm", "config", "set", place + ":_authToken", t.Token},
 		}},

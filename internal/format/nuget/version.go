@@ -117,6 +117,14 @@ func normalize(s string) (string, bool) {
 	return string(b), true
 }
 
+// NormalizeVersion implements registry.Numbering.
+func (Format) NormalizeVersion(number string) string {
+	if n, ok := normalize(number); ok {
+		return n
+	}
+	return number
+}
+
 // semVer2 tells whether only clients that know Semantic Versioning 2.0.0 can
 // read a version: it has build metadata, or dots in its labels.
 func semVer2(s string) bool {

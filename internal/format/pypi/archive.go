@@ -147,12 +147,12 @@ func readZip(r io.ReaderAt, size int64, rank func(name string) int) (c contents,
 func unzip(f *zip.File, limit int64) ([]byte, error) {
 	content, err := f.Open()
 	if err != nil {
-		return nil, nil //nolint:nilerr // not a file that anybody can read
+		return nil, nil // not a file that anybody can read
 	}
 	defer content.Close()
 	b, err := io.ReadAll(io.LimitReader(content, limit+1))
 	if err != nil || int64(len(b)) > limit {
-		return nil, nil //nolint:nilerr // as above: broken, or a bomb
+		return nil, nil // as above: broken, or a bomb
 	}
 	return b, nil
 }

@@ -2,6 +2,7 @@ package pypi
 
 import (
 	"path"
+	"slices"
 	"strings"
 
 	"packhouse/internal/artifact"
@@ -81,10 +82,8 @@ func parseWheelName(stem, project string) (d distribution, ok bool) {
 	if len(parts) != 5 && len(parts) != 6 {
 		return d, false
 	}
-	for _, p := range parts {
-		if p == "" {
-			return d, false
-		}
+	if slices.Contains(parts, "") {
+		return d, false
 	}
 	if len(parts) == 6 && (parts[2][0] < '0' || parts[2][0] > '9') {
 		return d, false

@@ -163,14 +163,14 @@ func visible(l *registry.Listing, visit func(v *registry.Listed, files []entry) 
 func renderHTML(_ context.Context, l *registry.Listing, w io.Writer) error {
 	out := bufio.NewWriterSize(w, renderBuffer)
 	name := html.EscapeString(l.Coordinates.Name)
-	out.WriteString("<!DOCTYPE html>\n<html>\n  <head>\n    <meta name=\"pypi:repository-version\" content=\"" + apiVersion + "\">\n")
+	say(out, "<!DOCTYPE html>\n<html>\n  <head>\n    <meta name=\"pypi:repository-version\" content=\""+apiVersion+"\">\n")
 	if s := statusOf(l.Remotes); s.Status != "" {
-		out.WriteString("    <meta name=\"pypi:project-status\" content=\"" + html.EscapeString(s.Status) + "\">\n")
+		say(out, "    <meta name=\"pypi:project-status\" content=\""+html.EscapeString(s.Status)+"\">\n")
 		if s.Reason != "" {
-			out.WriteString("    <meta name=\"pypi:project-status-reason\" content=\"" + html.EscapeString(s.Reason) + "\">\n")
+			say(out, "    <meta name=\"pypi:project-status-reason\" content=\""+html.EscapeString(s.Reason)+"\">\n")
 		}
 	}
-	out.WriteString("    <title>Links for " + name + "</title>\n  </head>\n  <body>\n    <h1>Links for " + name + "</h1>\n")
+	say(out, "    <title>Links for "+name+"</title>\n  </head>\n  <body>\n    <h1>Links for "+name+"</h1>\n")
 	err := visible(l, func(_ *registry.Listed, files []entry) error {
 		for i := range files {
 			files[i].anchor(out)
@@ -180,9 +180,12 @@ func renderHTML(_ context.Context, l *registry.Listing, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	out.WriteString("  </body>\n</html>\n")
+	say(out, "  </body>\n</html>\n")
 	return flush(out, l.Coordinates)
 }
+
+// say writes to a buffer, which keeps its first error until it is flushed.
+func say(out *bufio.Writer, text string) { _, _ = out.WriteString(text) }
 
 func flush(out *bufio.Writer, c artifact.Coordinates) error {
 	if err := out.Flush(); err != nil {
@@ -193,9 +196,9 @@ func flush(out *bufio.Writer, c artifact.Coordinates) error {
 
 func (e *entry) anchor(out *bufio.Writer) {
 	attribute := func(name, value string) {
-		out.WriteString(" " + name + "=\"" + html.EscapeString(value) + "\"")
+		say(out, " "+name+"=\""+html.EscapeString(value)+"\"")
 	}
-	out.WriteString("    <a")
+	say(out, "    <a")
 	attribute("href", e.address()+e.fragment())
 	if e.RequiresPython != "" {
 		attribute("data-requires-python", e.RequiresPython)
@@ -214,7 +217,7 @@ func (e *entry) anchor(out *bufio.Writer) {
 	if e.Provenance != "" {
 		attribute("data-provenance", e.Provenance)
 	}
-	out.WriteString(">" + html.EscapeString(e.Name) + "</a><br/>\n")
+	say(out, ">"+html.EscapeString(e.Name)+"</a><br/>\n")
 }
 
 // shown is one file of the JSON form (PEP 691, 700, 714, 740).
@@ -242,7 +245,7 @@ func renderJSON(_ context.Context, l *registry.Listing, w io.Writer) error {
 		}
 		line = append(append(line, `,"project-status":`...), said...)
 	}
-	out.Write(append(line, `,"files":[`...))
+	_, _ = out.Write(append(line, `,"files":[`...))
 	var versions []string
 	first := true
 	err := visible(l, func(v *registry.Listed, files []entry) error {
@@ -258,24 +261,24 @@ func renderJSON(_ context.Context, l *registry.Listing, w io.Writer) error {
 				return err
 			}
 			if !first {
-				out.WriteByte(',')
+				say(out, ",")
 			}
 			first = false
-			out.Write(said)
+			_, _ = out.Write(said)
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	out.WriteString(`],"versions":[`)
+	say(out, `],"versions":[`)
 	for i, number := range versions {
 		if i > 0 {
-			out.WriteByte(',')
+			say(out, ",")
 		}
-		out.Write(quoted(number))
+		_, _ = out.Write(quoted(number))
 	}
-	out.WriteString("]}")
+	say(out, "]}")
 	return flush(out, l.Coordinates)
 }
 

@@ -85,6 +85,14 @@ func digits(s string) bool {
 	return strings.IndexFunc(s, func(r rune) bool { return r < '0' || r > '9' }) < 0
 }
 
+// NormalizeVersion implements registry.Numbering: the normal form of PEP 440.
+func (Format) NormalizeVersion(number string) string {
+	if v, ok := parseVersion(number); ok {
+		return v.String()
+	}
+	return number
+}
+
 // String is the normal form of PEP 440. Zeros at the end of the release stay:
 // 1.0 and 1.0.0 are equal, and each is shown as it was written.
 func (v version) String() string {

@@ -96,11 +96,11 @@ func kinds() map[string]func() (format, error) {
 // packages of a; the caller calls Stop. What the files of the archive mean is
 // said by the function of that name (NPM for npm).
 func Open(kind string, a *txtar.Archive) (*Registry, error) {
-	make, ok := kinds()[kind]
+	newFormat, ok := kinds()[kind]
 	if !ok {
 		return nil, fmt.Errorf("there is no fake registry for %q", kind)
 	}
-	f, err := make()
+	f, err := newFormat()
 	if err != nil {
 		return nil, err
 	}
