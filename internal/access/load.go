@@ -19,8 +19,8 @@ import (
 // hear that it is missing and others that they may not. CreateRepository may be
 // asked for on the repository to be. To assume a role comes with its trust
 // policy, and takes one that exists: else fault.NotFound. Errors are
-// fault.Invalid for an ARN that names nothing of CodeArtifact, IAM, STS or
-// EventBridge.
+// fault.Invalid for an ARN that names nothing of CodeArtifact, IAM, STS,
+// EventBridge, CloudWatch or SNS.
 func (c *Checker) Need(ctx context.Context, action, resource string) (Need, error) {
 	if name, ok := assuming(action); ok {
 		return c.assumption(ctx, name, resource)
@@ -28,11 +28,16 @@ func (c *Checker) Need(ctx context.Context, action, resource string) (Need, erro
 	if resource == "*" {
 		return Everything(action), nil
 	}
+	if owner, ok := alarmOwner(resource); ok {
+		return Need{Action: action, Resource: resource, Owner: owner, TagsOf: resource, WithoutResourcePolicy: true}, nil
+	}
 	name, err := arn.Parse(resource)
 	if err != nil {
 		return Need{}, err
 	}
 	switch name.Service {
+	case "sns":
+		return Need{Action: action, Resource: resource, Owner: name.Account, TagsOf: resource, WithoutResourcePolicy: true}, nil
 	case "iam":
 		return c.iamNeed(ctx, action, name)
 	case "sts", "events":
@@ -61,6 +66,16 @@ func (c *Checker) Need(ctx context.Context, action, resource string) (Need, erro
 	need := Repository(action, name.Region, id, administrator)
 	need.Resource = resource // itself, or a package in it
 	return need, nil
+}
+
+// alarmOwner is the account of an alarm, whose name may hold white space, unlike
+// what arn.Parse takes.
+func alarmOwner(resource string) (account string, ok bool) {
+	parts := strings.SplitN(resource, ":", 7)
+	if len(parts) != 7 || parts[0] != "arn" || parts[1] != arn.Partition || parts[2] != "cloudwatch" || parts[5] != "alarm" {
+		return "", false
+	}
+	return parts[4], true
 }
 
 func (c *Checker) administrator(ctx context.Context, id artifact.RepositoryID) (string, error) {

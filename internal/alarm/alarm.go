@@ -8,6 +8,7 @@ package alarm
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -296,8 +297,7 @@ func reasonData(r metric.Rule, v metric.Verdict, now time.Time) (string, error) 
 		Version: "1.0", QueryDate: stamp(now), Statistic: string(r.Statistic), Period: int(r.Period / time.Second),
 		Recent: []float64{}, Threshold: r.Threshold, Evaluated: []seen{},
 	}
-	for i := len(v.Recent) - 1; i >= 0; i-- {
-		p := v.Recent[i]
+	for _, p := range slices.Backward(v.Recent) {
 		if data.StartDate == "" {
 			data.StartDate = stamp(p.At)
 		}

@@ -7,33 +7,47 @@ import (
 	"strings"
 
 	"packhouse/internal/audit"
+	"packhouse/internal/awscbor"
 	"packhouse/internal/awsjson"
 	"packhouse/internal/control"
 	"packhouse/internal/eventsapi"
 	"packhouse/internal/fault"
 	"packhouse/internal/iamapi"
 	"packhouse/internal/identity"
+	"packhouse/internal/monitoringapi"
 	"packhouse/internal/ops"
 	"packhouse/internal/restjson"
+	"packhouse/internal/sigv4"
+	"packhouse/internal/snsapi"
+	"packhouse/internal/topic"
 )
 
-// apis answers for every AWS API at the one endpoint: REST-JSON operations by
-// their paths, the Query and JSON protocols at "/".
+// apis answers for every AWS API at the one endpoint: REST-JSON and CBOR
+// operations by their paths, the Query and JSON protocols at "/".
 type apis struct {
-	codeartifact, query, events http.Handler
+	codeartifact, iam, events, sns http.Handler
+	links, pages                   http.Handler // what messages lead to
+	monitoring                     monitoringapi.Handlers
 }
 
 type exchangeKey struct{}
 
 func (a *App) newAPI() http.Handler {
 	cfg := restjson.Config{Describe: a.describeCall, Begin: a.callBegins, Done: a.callDone}
+	sns, links := snsapi.New(snsapi.Options{
+		DB: a.db, Identity: a.identities, Checker: a.access, House: a.topics, Region: a.cfg.Region, Mail: a.cfg.SMTPRelay != "", HTTP: cfg,
+	})
 	return &apis{
 		codeartifact: control.New(control.Options{
 			DB: a.db, Registry: a.registry, Checker: a.access, Identity: a.identities, Audit: a.trail, Usage: a.ledger,
 			Region: a.cfg.Region, Account: a.cfg.Account, BaseURL: a.base, HTTP: cfg, Logger: a.log,
 		}).Handler(),
-		query:  iamapi.New(a.db, a.identities, a.access, cfg),
+		iam:    iamapi.New(a.db, a.identities, a.access, cfg),
 		events: eventsapi.New(a.db, a.identities, a.access, a.cfg.Region, cfg),
+		sns:    sns, links: links, pages: a.topics.Pages(a.log),
+		monitoring: monitoringapi.New(monitoringapi.Options{
+			DB: a.db, Identity: a.identities, Checker: a.access, Region: a.cfg.Region, Metrics: a.meter, HTTP: cfg,
+		}),
 	}
 }
 
@@ -51,15 +65,34 @@ func (h *apis) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		x.Describe("api", "unknown", "", "")
 		r = r.WithContext(context.WithValue(context.WithValue(r.Context(), exchangeKey{}, x), witnessKey{}, &witness{}))
 	}
-	if awsjson.Serves(r) {
-		h.events.ServeHTTP(w, r)
-		return
+	h.of(r).ServeHTTP(w, r)
+}
+
+// of chooses who answers a request.
+func (h *apis) of(r *http.Request) http.Handler {
+	switch {
+	case awscbor.Serves(r):
+		return h.monitoring.CBOR
+	case awsjson.Serves(r) && awsjson.TargetOf(r) == monitoringapi.Target:
+		return h.monitoring.JSON
+	case awsjson.Serves(r):
+		return h.events
+	case topic.Serves(r):
+		return h.pages
+	case r.URL.Path != "/":
+		return h.codeartifact
+	case r.Method == http.MethodGet:
+		return h.links
+	case r.Method != http.MethodPost:
+		return h.codeartifact
 	}
-	if r.Method == http.MethodPost && r.URL.Path == "/" {
-		h.query.ServeHTTP(w, r)
-		return
+	switch sigv4.ServiceOf(r) {
+	case monitoringapi.Service:
+		return h.monitoring.Query
+	case snsapi.Service:
+		return h.sns
 	}
-	h.codeartifact.ServeHTTP(w, r)
+	return h.iam
 }
 
 func (a *App) describeCall(r *http.Request) restjson.Call {

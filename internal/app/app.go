@@ -35,9 +35,11 @@ import (
 	"packhouse/internal/format/all"
 	"packhouse/internal/identity"
 	"packhouse/internal/lane"
+	"packhouse/internal/metric"
 	"packhouse/internal/ops"
 	"packhouse/internal/outbound"
 	"packhouse/internal/registry"
+	"packhouse/internal/topic"
 	"packhouse/internal/upkeep"
 	"packhouse/internal/usage"
 )
@@ -73,6 +75,8 @@ type App struct {
 	requests   *ops.RequestLog
 	trail      *audit.Trail // nil without access records
 	ledger     *usage.Ledger
+	topics     *topic.House
+	meter      metric.Source
 
 	repositories catalog.Memo[artifact.RepositoryID, repositoryFacts] // for the records
 
@@ -152,10 +156,12 @@ func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error
 	if err := a.openRegistry(); err != nil {
 		return nil, err
 	}
+	a.topics = topic.NewHouse(a.db, a.cfg.Region, a.URL)
+	a.meter = newMeter(a.db, a.now)
 	a.upkeep = upkeep.New(upkeep.Options{
 		DB: a.db, Blobs: a.blobs, Identity: a.identities, Records: a.trail, Registry: a.registry,
 		Local: []upkeep.Local{upkeep.Spools(a.disk), upkeep.Quarantine(a.disk)}, Restore: a.registry.Refetch,
-		Sinks: a.sinks(), Region: a.cfg.Region, Letters: a.cfg.DeadLetters, Trash: a.cfg.Trash, Event: a.metrics.Event,
+		Sinks: a.sinks(), Region: a.cfg.Region, Metrics: a.meter, Letters: a.cfg.DeadLetters, Trash: a.cfg.Trash, Event: a.metrics.Event,
 		Now: a.now, Logger: a.log, Done: func(kind string, took time.Duration, err error) { a.metrics.Job(kind, took, err == nil) },
 	})
 	a.health = ops.NewHealth(a.log,

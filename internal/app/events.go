@@ -11,6 +11,8 @@ import (
 	"packhouse/internal/event"
 	eventlog "packhouse/internal/event/log"
 	"packhouse/internal/event/webhook"
+	"packhouse/internal/mail"
+	"packhouse/internal/topic"
 	"packhouse/internal/upkeep"
 )
 
@@ -42,8 +44,25 @@ func (a *App) sinks() *upkeep.Sinks {
 			}
 			return l
 		},
-		Webhook: func(t webhook.Target) (event.Sink, error) { return webhook.New(a.outbound, t, a.now) },
+		Webhook: a.webhook,
+		Topic: func(s catalog.Subscription) event.Sink {
+			return a.topics.Sink(s, topic.Ways{Webhook: a.webhook, Mail: a.mailer()})
+		},
 	}
+}
+
+func (a *App) webhook(t webhook.Target) (event.Sink, error) { return webhook.New(a.outbound, t, a.now) }
+
+// mailer hands mail to the relay; nil without one.
+func (a *App) mailer() func(context.Context, mail.Letter) error {
+	if a.cfg.SMTPRelay == "" {
+		return nil
+	}
+	relay := &mail.Relay{
+		Address: a.cfg.SMTPRelay, User: a.cfg.SMTPUser, Password: string(a.cfg.SMTPPassword),
+		From: a.cfg.SMTPFrom, Security: a.cfg.SMTPSecurity, Now: a.now,
+	}
+	return relay.Send
 }
 
 const backlogEvery = 10 * time.Second // metrics are read more often than events need counting

@@ -38,7 +38,7 @@ func (m *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.URL.Path == "/metrics" && m.metrics != nil:
 		describe(w, "metrics")
 		m.metrics.ServeHTTP(w, r)
-	case (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.URL.Path == "/":
+	case (r.Method == http.MethodGet || r.Method == http.MethodHead) && r.URL.Path == "/" && !isLink(r):
 		describe(w, "root")
 		w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 		_, _ = w.Write([]byte("Packhouse. The AWS API of CodeArtifact is at this address, packages are below " + dataplane.Prefix + "\n")) // a client that has left is nobody's failure
@@ -46,6 +46,9 @@ func (m *router) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		m.api.ServeHTTP(w, r)
 	}
 }
+
+// isLink tells whether a request for "/" follows an address of a message.
+func isLink(r *http.Request) bool { return r.Method == http.MethodGet && r.URL.Query().Has("Action") }
 
 func describe(w http.ResponseWriter, operation string) {
 	if x, ok := w.(*ops.Exchange); ok {

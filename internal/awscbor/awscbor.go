@@ -16,7 +16,6 @@ package awscbor
 import (
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"net/http"
 	"reflect"
@@ -95,7 +94,7 @@ func NewHandler(s Service, cfg restjson.Config) *Handler {
 func reader() cbor.DecMode {
 	mode, err := cbor.DecOptions{
 		DupMapKey: cbor.DupMapKeyEnforcedAPF, MaxNestedLevels: maxDepth, MaxArrayElements: maxElements, MaxMapPairs: maxElements,
-		IntDec: cbor.IntDecConvertSigned, DefaultMapType: reflect.TypeFor[object](), TimeTag: cbor.DecTagRequired,
+		IntDec: cbor.IntDecConvertSignedOrFail, DefaultMapType: reflect.TypeFor[object](), TimeTag: cbor.DecTagRequired,
 	}.DecMode()
 	if err != nil {
 		panic("awscbor: " + err.Error())
@@ -146,13 +145,9 @@ func (h *Handler) answer(r *http.Request, c *restjson.Call) ([]byte, error) {
 	if body == nil {
 		body = http.NoBody
 	}
-	limit := h.gate.Limit()
-	data, err := io.ReadAll(io.LimitReader(body, limit+1))
+	data, err := h.gate.ReadAll(r, body)
 	if err != nil {
 		return nil, err
-	}
-	if int64(len(data)) > limit {
-		return nil, fault.New(fault.TooLarge, "the request body is larger than %d bytes", limit)
 	}
 	text, err := h.transcribe(data)
 	if err != nil {
@@ -179,10 +174,12 @@ func (h *Handler) failure(head http.Header, err error) (status int, body []byte)
 	if e, ok := errors.AsType[*fault.Error](err); ok {
 		restjson.SetRetryAfter(head, e)
 	}
+	message := strings.ToValidUTF8(fault.Message(err), "\uFFFD")
 	body, encoding := h.write.Marshal(struct {
 		Type    string `json:"__type"`
 		Message string `json:"message"`
-	}{name, strings.ToValidUTF8(fault.Message(err), "\uFFFD")})
+		Capital string `json:"Message"` // as some exceptions of the model have it
+	}{name, message, message})
 	if encoding != nil { // cannot happen: strings alone
 		body = []byte{0xa0} // the empty map
 	}

@@ -1,13 +1,17 @@
 package awscbor_test
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -199,6 +203,39 @@ func TestHandler_Failures(t *testing.T) {
 				t.Errorf("query error %q", got)
 			}
 		})
+	}
+}
+
+func TestHandler_ReadsGzip(t *testing.T) {
+	squeeze := func(data []byte) []byte {
+		var b bytes.Buffer
+		w := gzip.NewWriter(&b)
+		_, _ = w.Write(data)
+		_ = w.Close()
+		return b.Bytes()
+	}
+	good := squeeze(bytesOf(t, object{"Name": "a"}))
+	for name, c := range map[string]struct {
+		body   []byte
+		status int
+		words  string
+	}{
+		"good":      {good, 200, ""},
+		"a bomb":    {squeeze(make([]byte, 1<<24)), 400, "larger than 4096 bytes"},
+		"no gzip":   {bytesOf(t, object{"Name": "a"}), 400, "not valid gzip"},
+		"cut":       {good[:len(good)-9], 400, "not valid gzip"},
+		"corrupt":   {append(slices.Clone(good[:10]), 0xff, 0xff, 0xff), 400, "not valid gzip"},
+		"no body":   {nil, 400, "not valid gzip"},
+		"bad check": {append(slices.Clone(good[:len(good)-8]), make([]byte, 8)...), 400, "not valid gzip"},
+	} {
+		d := newDesk()
+		w := httptest.NewRecorder()
+		r := httptest.NewRequest("POST", put, bytes.NewReader(c.body))
+		r.Header.Set("Content-Encoding", "gzip")
+		d.ServeHTTP(w, r)
+		if w.Code != c.status || c.words != "" && !strings.Contains(fmt.Sprint(answer(t, w)["message"]), c.words) {
+			t.Errorf("%s: %d %v", name, w.Code, answer(t, w))
+		}
 	}
 }
 

@@ -12,7 +12,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -111,13 +110,9 @@ func (h *Handler) answer(r *http.Request, c *restjson.Call) ([]byte, error) {
 	if body == nil {
 		body = http.NoBody
 	}
-	limit := h.gate.Limit()
-	text, err := io.ReadAll(io.LimitReader(body, limit+1))
+	text, err := h.gate.ReadAll(r, body)
 	if err != nil {
 		return nil, err
-	}
-	if int64(len(text)) > limit {
-		return nil, fault.New(fault.TooLarge, "the request body is larger than %d bytes", limit)
 	}
 	in, err := row.Decode(text)
 	if err != nil {

@@ -157,13 +157,9 @@ func (h *Handler) form(r *http.Request, c *restjson.Call) (form url.Values, sign
 // parameters are those of the body and the query; one of the body hides one of
 // the query.
 func (h *Handler) parameters(r *http.Request, body io.Reader) (url.Values, error) {
-	limit := h.gate.Limit()
-	text, err := io.ReadAll(io.LimitReader(body, limit+1))
+	text, err := h.gate.ReadAll(r, body)
 	if err != nil {
 		return nil, err
-	}
-	if int64(len(text)) > limit {
-		return nil, fault.New(fault.TooLarge, "the request body is larger than %d bytes", limit)
 	}
 	form, err := url.ParseQuery(string(text))
 	if err != nil {

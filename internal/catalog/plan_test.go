@@ -104,16 +104,34 @@ func TestPlans_NoFullScans(t *testing.T) {
 			"dead letters":       func(tx *Tx) error { _, err := tx.DeadLetters(account, RuleTargets(account, "r"), "a", 10); return err },
 			"event rules":        func(tx *Tx) error { _, err := tx.EventRules(account, "a", "b", 10); return err },
 			"event target":       func(tx *Tx) error { _, err := tx.EventTargets(account, "r", "a", 10); return err },
-			"upload parts":       func(tx *Tx) error { _, err := tx.UploadParts("u"); return err },
-			"upload size":        func(tx *Tx) error { _, _, err := tx.UploadSize("u"); return err },
-			"upload part":        func(tx *Tx) error { return tx.PutUploadPart("u", UploadPart{"a", 1}) },
-			"drop upload":        func(tx *Tx) error { return tx.DeleteUpload("u") },
-			"purge parts":        func(tx *Tx) error { _, err := tx.PurgeUploadParts(tx.Now(), 10); return err },
-			"undelivered":        func(tx *Tx) error { _, err := tx.Undelivered(0, 10); return err },
-			"access key":         func(tx *Tx) error { _, err := tx.AccessKey("k"); return ignoreMissing(err) },
-			"keys of user":       func(tx *Tx) error { _, err := tx.AccessKeys(account, "u"); return err },
-			"user":               func(tx *Tx) error { _, err := tx.User(account, "u"); return ignoreMissing(err) },
-			"groups":             func(tx *Tx) error { _, err := tx.PackageGroups(d.ID); return err },
+			"alarms":             func(tx *Tx) error { _, err := tx.Alarms(account, "a", "b", 10); return err },
+			"alarm history": func(tx *Tx) error {
+				_, err := tx.AlarmHistory(account, HistoryFilter{Kind: "k", From: time.Now(), After: 7}, 10)
+				return err
+			},
+			"history of an alarm": func(tx *Tx) error {
+				_, err := tx.AlarmHistory(account, HistoryFilter{Alarm: "a", Ascending: true, After: 7}, 10)
+				return err
+			},
+			"trim history":         func(tx *Tx) error { _, err := tx.TrimAlarmHistory(tx.Now(), 10); return err },
+			"topics":               func(tx *Tx) error { _, err := tx.Topics(account, "a", 10); return err },
+			"subscriptions":        func(tx *Tx) error { _, err := tx.Subscriptions(account, "", "a", 10); return err },
+			"subscriptions of one": func(tx *Tx) error { _, err := tx.Subscriptions(account, "t", "a", 10); return err },
+			"subscription": func(tx *Tx) error {
+				_, err := tx.SubscriptionOf(account, "t", "http", "e")
+				return ignoreMissing(err)
+			},
+			"expire subscriptions": func(tx *Tx) error { _, err := tx.ExpireSubscriptions(tx.Now(), 10); return err },
+			"upload parts":         func(tx *Tx) error { _, err := tx.UploadParts("u"); return err },
+			"upload size":          func(tx *Tx) error { _, _, err := tx.UploadSize("u"); return err },
+			"upload part":          func(tx *Tx) error { return tx.PutUploadPart("u", UploadPart{"a", 1}) },
+			"drop upload":          func(tx *Tx) error { return tx.DeleteUpload("u") },
+			"purge parts":          func(tx *Tx) error { _, err := tx.PurgeUploadParts(tx.Now(), 10); return err },
+			"undelivered":          func(tx *Tx) error { _, err := tx.Undelivered(0, 10); return err },
+			"access key":           func(tx *Tx) error { _, err := tx.AccessKey("k"); return ignoreMissing(err) },
+			"keys of user":         func(tx *Tx) error { _, err := tx.AccessKeys(account, "u"); return err },
+			"user":                 func(tx *Tx) error { _, err := tx.User(account, "u"); return ignoreMissing(err) },
+			"groups":               func(tx *Tx) error { _, err := tx.PackageGroups(d.ID); return err },
 			"domain packages": func(tx *Tx) error {
 				_, err := tx.DomainPackages(d.ID, "", after, 10)
 				return err

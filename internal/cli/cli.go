@@ -156,7 +156,7 @@ func (e *Env) operations(asked string) (commands []command) {
 				}
 			}
 			switch {
-			case asked != "" && asked != kebab(row.Name()):
+			case asked != "" && asked != s.command(row):
 			case row.Name() == "CreateAccount":
 				commands = append(commands, createAccountCommand(s, row))
 			case row.Name() == "PreviewRetention":
@@ -183,7 +183,7 @@ func (e *Env) asked(own []command) string {
 		return word
 	}
 	for _, s := range e.Services {
-		if slices.ContainsFunc(s.Rows, func(row restjson.Row) bool { return kebab(row.Name()) == word }) {
+		if slices.ContainsFunc(s.Rows, func(row restjson.Row) bool { return s.command(row) == word }) {
 			return word
 		}
 	}

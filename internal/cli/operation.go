@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"reflect"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -23,6 +24,17 @@ type Service struct {
 	// Target stands before the operation in the X-Amz-Target of the AWS JSON
 	// protocol; "" is REST-JSON or Query.
 	Target string
+	// Shared are the operations whose names are those of another service too: the
+	// words of their commands begin with the ID.
+	Shared []string
+}
+
+// command is the word for an operation.
+func (s Service) command(row restjson.Row) string {
+	if slices.Contains(s.Shared, row.Name()) {
+		return s.ID + "-" + kebab(row.Name())
+	}
+	return kebab(row.Name())
 }
 
 // clientFlags are common to everything that calls the API.
@@ -109,7 +121,7 @@ func (o *operation) command(own any) command {
 	if help == "" {
 		help = row.Name() + "."
 	}
-	return command{name: kebab(row.Name()), help: help, group: "Operations of " + o.service.Name, args: args.Interface(), run: o.run}
+	return command{name: o.service.command(row), help: help, group: "Operations of " + o.service.Name, args: args.Interface(), run: o.run}
 }
 
 func memberHelp(f restjson.Field) string {
@@ -237,7 +249,7 @@ func (o *operation) input(env *Env) (input, *os.File, error) {
 		}
 	}
 	if len(missing) > 0 {
-		return nil, nil, usagef("the following arguments are required: %s; see packhouse %s --help", strings.Join(missing, ", "), kebab(o.row.Name()))
+		return nil, nil, usagef("the following arguments are required: %s; see packhouse %s --help", strings.Join(missing, ", "), o.service.command(o.row))
 	}
 	return in, body, nil
 }

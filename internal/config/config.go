@@ -57,6 +57,12 @@ type Config struct {
 
 	Trash time.Duration `key:"trash" default:"168h" value:"DURATION" doc:"How long versions that retention removed can be had back, where their domain does not say: 7 days by default. docs/retention.md."`
 
+	SMTPRelay    string `key:"smtp-relay" value:"HOST:PORT" doc:"Mail server that takes notifications to email addresses; without it there are none. docs/monitoring.md."`
+	SMTPFrom     string `key:"smtp-from" value:"ADDRESS" doc:"Address that mail is sent from; with smtp-relay it must be given."`
+	SMTPUser     string `key:"smtp-user" value:"NAME" doc:"User at the mail server, with smtp-password."`
+	SMTPPassword Secret `key:"smtp-password" value:"PASSWORD" doc:"Password of smtp-user."`
+	SMTPSecurity string `key:"smtp-security" default:"starttls" enum:"starttls,tls,none" value:"starttls|tls|none" doc:"How the connection to the mail server is protected: TLS after a greeting, from the first byte, or not at all (a password then goes to this machine only)."`
+
 	ShutdownTimeout time.Duration `key:"shutdown-timeout" default:"30s" value:"DURATION" doc:"How long running requests may take to finish after SIGTERM."`
 }
 

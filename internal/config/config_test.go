@@ -41,7 +41,7 @@ func TestLoad_DefaultsAreValid(t *testing.T) {
 		MetadataTTL: 10 * time.Minute, NegativeTTL: time.Minute, LogFormat: "json", LogRequests: true,
 		MaxAssetSize: 5e9, WholeVersion: 1e9, MemoryCache: 32 << 20, DiskCache: 2 << 30, MaxSearched: 25, ShutdownTimeout: 30 * time.Second,
 		AccessRecords: 90 * 24 * time.Hour, AccessRecordsSize: 10 << 30,
-		EventLogSize: 64 << 20, DeadLetters: 14 * 24 * time.Hour, Trash: 7 * 24 * time.Hour,
+		EventLogSize: 64 << 20, DeadLetters: 14 * 24 * time.Hour, Trash: 7 * 24 * time.Hour, SMTPSecurity: "starttls",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"net/mail"
 	"net/netip"
 	"net/url"
 	"regexp"
@@ -85,6 +86,20 @@ func (c Config) problems(source func(key string) string) []error {
 	}
 	if c.MaxAssetSize == 0 {
 		bad("max-asset-size", "0 would refuse every package")
+	}
+	if c.SMTPRelay != "" {
+		if _, _, err := net.SplitHostPort(c.SMTPRelay); err != nil {
+			bad("smtp-relay", "%q is not an address; write HOST:PORT, like mail.example.test:587", c.SMTPRelay)
+		}
+		if _, err := mail.ParseAddress(c.SMTPFrom); err != nil {
+			bad("smtp-from", "%q is not an email address; smtp-relay needs one to send from", c.SMTPFrom)
+		}
+	}
+	if c.SMTPPassword != "" && strings.HasPrefix(source("smtp-password"), "flag ") {
+		bad("smtp-password", "everybody on this machine can read a password on the command line; put it into the config file or set PACKHOUSE_SMTP_PASSWORD")
+	}
+	if (c.SMTPUser == "") != (c.SMTPPassword == "") {
+		bad("smtp-user", "smtp-user and smtp-password go together; give both or neither")
 	}
 	for _, conn := range c.Connections {
 		if text := conn.wrong(); text != "" {

@@ -206,7 +206,7 @@ func (a *API) replay(ctx context.Context, out *ReplayDeadLettersOutput, choose f
 // targetGone says what of a target is not there any longer; empty when it is
 // there.
 func targetGone(tx *catalog.Tx, target string) (string, error) {
-	text := ""
+	var text string
 	var err error
 	if _, name, id, ok := catalog.SplitSubscription(target); ok {
 		_, err = tx.Subscription(id)

@@ -2,6 +2,7 @@ package metric
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -112,8 +113,7 @@ func (r Rule) Judge(points []Point, now time.Time, was State) Verdict {
 	v := Verdict{State: was}
 	breaching := 0
 	oldest := 0 // the age in periods of the oldest that breaches, 1 for the newest period
-	for i := len(periods) - 1; i >= 0; i-- {
-		p := periods[i]
+	for _, p := range slices.Backward(periods) {
 		v.Recent = append(v.Recent, p)
 		if r.Operator.breaches(p.Value(r.Statistic), r.Threshold) {
 			breaching++

@@ -9,7 +9,6 @@ package metric
 
 import (
 	"context"
-	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -189,11 +188,11 @@ func Periods(points []Point, from time.Time, length time.Duration) []Point {
 
 // String is a metric as it is told to people.
 func (id ID) String() string {
-	text := Namespace + " " + id.Name
+	words := []string{Namespace, id.Name}
 	for _, d := range id.Dimensions() {
-		text += fmt.Sprintf(" %s=%s", d.Name, d.Value)
+		words = append(words, d.Name+"="+d.Value)
 	}
-	return text
+	return strings.Join(words, " ")
 }
 
 // Compare orders metrics by name, domain and repository.

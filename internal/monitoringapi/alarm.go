@@ -40,30 +40,30 @@ type absent struct{}
 
 // PutAlarmInput is an alarm. EvaluationPeriods is 1 unless it is given.
 type PutAlarmInput struct {
-	AlarmName               string            `json:"AlarmName" required:"true" validate:"AlarmName"`
-	AlarmDescription        string            `json:"AlarmDescription" validate:"Description"`
-	ActionsEnabled          *bool             `json:"ActionsEnabled"`
-	OKActions               []string          `json:"OKActions" validate:"Actions"`
-	AlarmActions            []string          `json:"AlarmActions" validate:"Actions"`
-	InsufficientDataActions []string          `json:"InsufficientDataActions" validate:"Actions"`
-	MetricName              string            `json:"MetricName" validate:"MetricName"`
-	Namespace               string            `json:"Namespace" validate:"Namespace"`
-	Statistic               string            `json:"Statistic" validate:"Statistic"`
-	ExtendedStatistic       string            `json:"ExtendedStatistic"`
-	Dimensions              []Dimension       `json:"Dimensions" validate:"Dimensions"`
-	Period                  *int              `json:"Period" validate:"Period"`
-	Unit                    string            `json:"Unit" validate:"Unit"`
-	EvaluationPeriods       *int              `json:"EvaluationPeriods" validate:"Periods"`
-	DatapointsToAlarm       *int              `json:"DatapointsToAlarm" validate:"Periods"`
-	Threshold               *float64          `json:"Threshold"`
-	ComparisonOperator      string            `json:"ComparisonOperator" validate:"Operator"`
-	TreatMissingData        string            `json:"TreatMissingData" validate:"Missing"`
-	LowSampleCount          string            `json:"EvaluateLowSampleCountPercentile" validate:"LowSampleCounts"` // of percentiles
-	Metrics                 []MetricDataQuery `json:"Metrics"`
-	Tags                    []Tag             `json:"Tags" validate:"Tags"`
-	ThresholdMetricID       string            `json:"ThresholdMetricId"`
-	EvaluationCriteria      *absent           `json:"EvaluationCriteria"`
-	EvaluationInterval      *int              `json:"EvaluationInterval"`
+	AlarmName                        string            `json:"AlarmName" required:"true" validate:"AlarmName"`
+	AlarmDescription                 string            `json:"AlarmDescription" validate:"Description"`
+	ActionsEnabled                   *bool             `json:"ActionsEnabled"`
+	OKActions                        []string          `json:"OKActions" validate:"Actions"`
+	AlarmActions                     []string          `json:"AlarmActions" validate:"Actions"`
+	InsufficientDataActions          []string          `json:"InsufficientDataActions" validate:"Actions"`
+	MetricName                       string            `json:"MetricName" validate:"MetricName"`
+	Namespace                        string            `json:"Namespace" validate:"Namespace"`
+	Statistic                        string            `json:"Statistic" validate:"Statistic"`
+	ExtendedStatistic                string            `json:"ExtendedStatistic"`
+	Dimensions                       []Dimension       `json:"Dimensions" validate:"Dimensions"`
+	Period                           *int              `json:"Period" validate:"Period"`
+	Unit                             string            `json:"Unit" validate:"Unit"`
+	EvaluationPeriods                *int              `json:"EvaluationPeriods" validate:"Periods"`
+	DatapointsToAlarm                *int              `json:"DatapointsToAlarm" validate:"Periods"`
+	Threshold                        *float64          `json:"Threshold"`
+	ComparisonOperator               string            `json:"ComparisonOperator" validate:"Operator"`
+	TreatMissingData                 string            `json:"TreatMissingData" validate:"Missing"`
+	EvaluateLowSampleCountPercentile string            `json:"EvaluateLowSampleCountPercentile" validate:"LowSampleCounts"` // of percentiles
+	Metrics                          []MetricDataQuery `json:"Metrics"`
+	Tags                             []Tag             `json:"Tags" validate:"Tags"`
+	ThresholdMetricID                string            `json:"ThresholdMetricId"`
+	EvaluationCriteria               *absent           `json:"EvaluationCriteria"`
+	EvaluationInterval               *int              `json:"EvaluationInterval"`
 }
 
 func (in *PutAlarmInput) resources(region, account string) []string {
@@ -84,7 +84,7 @@ func (in *PutAlarmInput) unsupported() error {
 		return refuse(invalidValue, "Metrics: alarms on metric math are not supported, name one metric with MetricName, Namespace and Statistic")
 	case in.ExtendedStatistic != "":
 		return noPercentiles(in.ExtendedStatistic)
-	case in.LowSampleCount != "":
+	case in.EvaluateLowSampleCountPercentile != "":
 		return refuse(invalidValue, "EvaluateLowSampleCountPercentile: alarms on percentiles are not supported")
 	case in.ThresholdMetricID != "" || in.ComparisonOperator != "" && !slices.Contains(metric.Operators(), metric.Operator(in.ComparisonOperator)):
 		return refuse(invalidValue, "alarms on anomaly detection are not supported: give a Threshold and one of %v", metric.Operators())

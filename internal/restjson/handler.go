@@ -1,8 +1,11 @@
 package restjson
 
 import (
+	"compress/flate"
+	"compress/gzip"
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -109,6 +112,39 @@ func (g *Gate) Authenticate(r *http.Request, streaming bool) (principal any, bod
 
 // Limit is the most bytes of a body that is not a stream.
 func (g *Gate) Limit() int64 { return g.limit }
+
+// ReadAll reads a body that is not a stream; one that is compressed costs no more
+// than another.
+func (g *Gate) ReadAll(r *http.Request, body io.Reader) ([]byte, error) {
+	if r.Header.Get("Content-Encoding") == "gzip" { // some clients, for some operations
+		plain, err := gzip.NewReader(io.LimitReader(body, g.limit+1))
+		if err != nil {
+			return nil, notGzip(err)
+		}
+		data, err := g.readAll(plain)
+		return data, notGzip(err)
+	}
+	return g.readAll(body)
+}
+
+// notGzip tells what a client got wrong from what else went wrong.
+func notGzip(err error) error {
+	if errors.Is(err, gzip.ErrHeader) || errors.Is(err, gzip.ErrChecksum) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+		return cannotParse("the request body is not valid gzip")
+	}
+	if _, ok := errors.AsType[flate.CorruptInputError](err); ok {
+		return cannotParse("the request body is not valid gzip")
+	}
+	return err
+}
+
+func (g *Gate) readAll(body io.Reader) ([]byte, error) {
+	data, err := io.ReadAll(io.LimitReader(body, g.limit+1))
+	if err == nil && int64(len(data)) > g.limit {
+		err = fault.New(fault.TooLarge, "the request body is larger than %d bytes", g.limit)
+	}
+	return data, err
+}
 
 // Done reports an answered call.
 func (g *Gate) Done(ctx context.Context, c *Call, status int, err error) { g.done(ctx, c, status, err) }

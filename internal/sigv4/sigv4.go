@@ -241,3 +241,17 @@ func canonicalHeaders(r *http.Request, names []string) string {
 	}
 	return b.String()
 }
+
+// ServiceOf is the service that a request says it is signed for, in its header or
+// its address; empty when it does not say. Nothing has been verified.
+func ServiceOf(r *http.Request) string {
+	scope := r.URL.Query().Get("X-Amz-Credential")
+	if _, rest, ok := strings.Cut(r.Header.Get("Authorization"), "Credential="); ok {
+		scope, _, _ = strings.Cut(rest, ",")
+	}
+	parts := strings.Split(strings.TrimSpace(scope), "/")
+	if len(parts) < 5 { // KEY/DATE/REGION/SERVICE/aws4_request, and a KEY may have slashes
+		return ""
+	}
+	return parts[len(parts)-2]
+}

@@ -3,6 +3,7 @@ package snsapi
 import (
 	"cmp"
 	"context"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -88,10 +89,19 @@ func set(t *catalog.TopicSettings, name, value string) error {
 			return nil
 		}
 	default:
-		return invalid("AttributeName")
+		if !feedback.MatchString(name) {
+			return invalid("AttributeName")
+		}
+		if value == "" || value == "0" {
+			return nil
+		}
 	}
 	return invalid("%s is not supported", name)
 }
+
+// feedback are the attributes about logs of deliveries, which Terraform sets to
+// nothing.
+var feedback = regexp.MustCompile(`^(Application|Firehose|HTTP|Lambda|SQS)((Success|Failure)FeedbackRoleArn|SuccessFeedbackSampleRate)$`)
 
 // createTopic gives the topic of that name when there is one with the same
 // attributes.

@@ -30,6 +30,7 @@
 //	example PAGE FILE...
 //	recorder AGENT | -end FILE
 //	hook start | stop | answer STATUS | await N FILE | verify SECRET
+//	relay start | await N FILE
 package e2e
 
 import (
@@ -48,6 +49,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"packhouse/internal/catalog/pgtest"
+	"packhouse/internal/mail/mailtest"
 	"packhouse/test/wire"
 )
 
@@ -235,6 +237,7 @@ func (s *story) commands() map[string]func(*testscript.TestScript, bool, []strin
 		"jsonenv":     cmdJSONEnv,
 		"expand":      cmdExpand,
 		"hook":        s.cmdHook,
+		"relay":       s.cmdRelay,
 		"example":     cmdExample,
 		"recorder":    s.cmdRecorder,
 	}
@@ -253,7 +256,8 @@ type story struct {
 	issuers    issuers
 	server     *process
 	registries map[string]*registry
-	hook       *hook          // nil until the story has one
+	hook       *hook // nil until the story has one
+	relay      *mailtest.Server
 	plugins    string         // the folder with providers of Terraform, if the story needs some
 	recorder   *wire.Recorder // what recorder has put before the server
 }
