@@ -181,7 +181,7 @@ func isList(key string) bool {
 // extend adds the values it lacks. An address that is there with other
 // credentials is replaced.
 func (o *iniOption) extend(want iniOption, eol string) {
-	for _, item := range strings.Fields(strings.Join(want.values, " ")) {
+	for item := range strings.FieldsSeq(strings.Join(want.values, " ")) {
 		present := strings.Fields(strings.Join(o.values, " "))
 		if slices.Contains(present, item) {
 			continue

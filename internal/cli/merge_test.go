@@ -247,7 +247,7 @@ func FuzzMergeINI(f *testing.F) {
 			if !isList(option) && got[key] != value {
 				t.Errorf("%q + %q = %q: %q is %q", old, settings, merged, key, got[key])
 			}
-			for _, item := range strings.Fields(value) {
+			for item := range strings.FieldsSeq(value) {
 				if isList(option) && !slices.ContainsFunc(strings.Fields(got[key]), func(g string) bool { return bare(g) == bare(item) }) {
 					t.Errorf("%q + %q = %q: %q lacks %q", old, settings, merged, key, item)
 				}

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -371,9 +372,7 @@ func (doc tomlDocument) String() string {
 // overlay is what a merged document has to mean.
 func overlay(have, want map[string]any) map[string]any {
 	out := map[string]any{}
-	for k, v := range have {
-		out[k] = v
-	}
+	maps.Copy(out, have)
 	for k, v := range want {
 		switch w := v.(type) {
 		case map[string]any:

@@ -233,11 +233,11 @@ func attrSpan(tag, name string) (from, to int, ok bool) {
 	for i >= 0 && i < len(tag) {
 		rest := strings.TrimLeft(tag[i:], " \t\r\n")
 		i = len(tag) - len(rest)
-		eq := strings.IndexByte(rest, '=')
-		if eq < 0 {
+		key, value, found := strings.Cut(rest, "=")
+		if !found {
 			return 0, 0, false
 		}
-		value := strings.TrimLeft(rest[eq+1:], " \t\r\n")
+		value = strings.TrimLeft(value, " \t\r\n")
 		if value == "" || value[0] != '"' && value[0] != '\'' {
 			return 0, 0, false
 		}
@@ -246,7 +246,7 @@ func attrSpan(tag, name string) (from, to int, ok bool) {
 			return 0, 0, false
 		}
 		end := len(tag) - len(value) + n + 2
-		if strings.TrimRight(rest[:eq], " \t\r\n") == name {
+		if strings.TrimRight(key, " \t\r\n") == name {
 			return i, end, true
 		}
 		i = end
