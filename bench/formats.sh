@@ -61,8 +61,9 @@ one() {
     /^Transfer\/sec/{s=$2+0; if($2~/KB/)s/=1000; if($2~/GB/)s*=1000} /99%/{p=$2}
     END{printf "%s\t%s\t%.0f\t%.1f\t%s\t%s\t%d\n",t,target,r,s,p,(target=="packhouse"&&n?sprintf("%.0f",cpu*10000/n):"-"),bad+0}' "$work/wrk" >>"$work/rows"
 }
-each() { # test static-path our-path header...
+each() { # test static-path our-path header...; TESTS picks some by name
   local test=$1 path=$2 mine=$3; shift 3
+  [[ " ${TESTS:-$test} " == *" $test "* ]] || return 0
   one static "$test" "http://127.0.0.1:$STATIC/$path" "$@"; one cache "$test" "http://127.0.0.1:$CACHE/$path" "$@"; one packhouse "$test" "$ours/$mine" "$@"
 }
 table() { # median of the rounds, and ratios to nginx's proxy_cache
@@ -83,6 +84,11 @@ for s in $steps; do
     : >"$work/rows"
     wheel=$(curl -fs "${auth[@]}" "$ours/pypi/app/simple/bench-small/" | grep -o 'href="[^"#]*bench_small-1\.0-[^"#]*whl' | head -1 | sed 's/href="//')
     large=$(curl -fs "${auth[@]}" "$ours/pypi/app/simple/bench-5mb/" | grep -o 'href="[^"#]*whl' | head -1 | sed 's/href="//')
+    # The feed says itself where its registrations and files are.
+    resource() { curl -fs "${auth[@]}" "$ours/nuget/app/v3/index.json" | python3 -c 'import json,sys
+base, kind = sys.argv[1:]
+print(next(r["@id"] for r in json.load(sys.stdin)["resources"] if r["@type"] == kind).removeprefix(base).rstrip("/"))' "$ours/nuget/app/" "$1"; }
+    registrations=$(resource RegistrationsBaseUrl) files=$(resource PackageBaseAddress/3.0.0)
     absolute() { case $1 in http*) echo "${1#"$ours"/}" ;; /*) echo "${1#/repo/123456789012/bench/}" ;; *) echo "pypi/app/simple/$2/$1" ;; esac; }
     for _ in $(seq "$ROUNDS"); do
       each pypi-index pypi/simple/bench-small/index.html pypi/app/simple/bench-small/
@@ -93,9 +99,9 @@ for s in $steps; do
       each maven-pom maven/bench/tree/tree-001/1.0/tree-001-1.0.pom maven/app/bench/tree/tree-001/1.0/tree-001-1.0.pom
       each maven-sha1 maven/bench/tree/tree-001/1.0/tree-001-1.0.pom.sha1 maven/app/bench/tree/tree-001/1.0/tree-001-1.0.pom.sha1
       each maven-5m maven/bench/tree/bench-5mb/1.0/bench-5mb-1.0.jar maven/app/bench/tree/bench-5mb/1.0/bench-5mb-1.0.jar
-      each nuget-reg nuget/v3/reg/bench.many/index.json "nuget/app/${REG:-v3/registration}/bench.many/index.json"
-      each nuget-10k nuget/v3/flat/bench.many/1.1.0/bench.many.1.1.0.nupkg "nuget/app/${FLAT:-v3/flatcontainer}/bench.many/1.1.0/bench.many.1.1.0.nupkg"
-      each nuget-5m nuget/v3/flat/bench.5mb/1.0.0/bench.5mb.1.0.0.nupkg "nuget/app/${FLAT:-v3/flatcontainer}/bench.5mb/1.0.0/bench.5mb.1.0.0.nupkg"
+      each nuget-reg nuget/v3/reg/bench.many/index.json "nuget/app/$registrations/bench.many/index.json"
+      each nuget-10k nuget/v3/flat/bench.many/1.1.0/bench.many.1.1.0.nupkg "nuget/app/$files/bench.many/1.1.0/bench.many.1.1.0.nupkg"
+      each nuget-5m nuget/v3/flat/bench.5mb/1.0.0/bench.5mb.1.0.0.nupkg "nuget/app/$files/bench.5mb/1.0.0/bench.5mb.1.0.0.nupkg"
     done
     table ;;
   pip)
@@ -125,9 +131,11 @@ P
       echo "warm, 100 artifacts: static $a s, ours $b s, upstream requests of ours $(($(fetched) - mid))"
     done ;;
   cold) # every first request for one file at once: how often it is fetched
-    for f in maven/app/bench/tree/tree-050/1.0/tree-050-1.0.jar; do
-      mid=$(fetched); seq 64 | xargs -P64 -I{} curl -fsS -o /dev/null "${auth[@]}" "$ours/$f"; sleep 1
-      echo "64 clients, one file: $(tail -n +$((mid + 1)) "$work/up.log" | grep -c 'tree-050-1.0.jar$') fetches"
+    for f in bench-cold-1.0.jar; do
+      mid=$(fetched)
+      [ "$(head -n "$mid" "$work/up.log" | grep -c "/$f\$")" = 0 ] || { echo "$f is not cold" >&2; exit 1; }
+      bad=$(seq 64 | xargs -P64 -I{} sh -c 'curl -fsS -o /dev/null "$@" || echo failed' _ "${auth[@]}" "$ours/maven/app/bench/tree/bench-cold/1.0/$f" | wc -l); sleep 1
+      echo "64 clients, one file of 20 MB: $(tail -n +$((mid + 1)) "$work/up.log" | grep -c "/$f\$") fetches, $bad failures"
     done ;;
   *) echo "unknown step $s" >&2; exit 2 ;;
   esac

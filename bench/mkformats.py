@@ -97,6 +97,7 @@ for i in range(100):
     artifact(f"tree-{i:03}", "1.0", [f"tree-{j:03}" for j in range(1, 100)] if i == 0 else [])
 artifact("bench-small", "1.0", size=10_000)
 artifact("bench-5mb", "1.0", size=5 << 20)
+artifact("bench-cold", "1.0", size=20 << 20)  # asked for by the step cold alone
 versions = "".join(f"<version>1.{v}</version>" for v in range(1000))
 sums(
     "maven/bench/tree/bench-many/maven-metadata.xml",

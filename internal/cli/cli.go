@@ -104,6 +104,7 @@ func run(ctx context.Context, env *Env) (err error) {
 		kong.Writers(env.Stdout, env.Stderr),
 		kong.Exit(func(int) { panic(helped{}) }),
 		kong.ConfigureHelp(kong.HelpOptions{Compact: true, NoExpandSubcommands: true}),
+		kong.Vars{"login_tools": toolNames()},
 		kong.NamedMapper("words", kong.MapperFunc(words)),
 		kong.NamedMapper("text", kong.MapperFunc(text)),
 	}

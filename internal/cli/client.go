@@ -84,7 +84,7 @@ func dialAs(ctx context.Context, env *Env, flags clientFlags, s Service, nobody 
 	if err != nil {
 		return nil, usageError{err}
 	}
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, options...)
+	cfg, err := loadConfig(ctx, options...)
 	if err != nil {
 		return nil, usageError{err}
 	}

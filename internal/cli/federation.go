@@ -21,7 +21,7 @@ type loadOption = func(*awsconfig.LoadOptions) error
 // the SDK would go to AWS where only a flag, or the variable of another
 // service, says where we are.
 func sessions(ctx context.Context, flags clientFlags, s Service, options []loadOption) ([]loadOption, error) {
-	cfg, err := awsconfig.LoadDefaultConfig(ctx, append(slices.Clone(options), awsconfig.WithCredentialsProvider(aws.AnonymousCredentials{}))...)
+	cfg, err := loadConfig(ctx, append(slices.Clone(options), awsconfig.WithCredentialsProvider(aws.AnonymousCredentials{}))...)
 	if err != nil {
 		return nil, err
 	}

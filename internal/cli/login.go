@@ -28,10 +28,24 @@ func tools() map[string]artifact.Format {
 	}
 }
 
+// toolNames lists those this release can set up, for people.
+func toolNames() string {
+	var names []string
+	for _, f := range all.Formats() {
+		for _, s := range f.Setup(format.Target{Endpoint: "http://localhost/", Token: hiddenToken}) {
+			if tools()[s.Tool] == f.Name() && !slices.Contains(names, s.Tool) {
+				names = append(names, s.Tool)
+			}
+		}
+	}
+	last := len(names) - 1
+	return strings.Join(names[:last], ", ") + " or " + names[last]
+}
+
 type loginArgs struct {
 	clientFlags
 
-	Tool            string  `name:"tool" required:"" placeholder:"TOOL" help:"npm, pnpm, yarn, pip, uv, twine, poetry, maven, gradle, nuget, dotnet, gem, bundler, cargo or swift."`
+	Tool            string  `name:"tool" required:"" placeholder:"TOOL" help:"${login_tools}."`
 	Domain          string  `name:"domain" required:"" help:"Domain of the repository."`
 	Repository      string  `name:"repository" required:"" help:"Repository to use."`
 	DomainOwner     *string `name:"domain-owner" type:"text" placeholder:"ACCOUNT" help:"Account that owns the domain; by default your own."`
@@ -56,7 +70,7 @@ var scopePattern = regexp.MustCompile(`^@[a-z0-9~-][a-z0-9._~-]*$`)
 func login(ctx context.Context, env *Env, args *loginArgs) error {
 	wanted, ok := tools()[args.Tool]
 	if !ok {
-		return usagef("--tool: no tool is called %q", args.Tool)
+		return usagef("--tool: no tool is called %q; there are %s", args.Tool, toolNames())
 	}
 	var spoken format.Format
 	for _, f := range all.Formats() {

@@ -85,6 +85,38 @@ func TestLogin_DryRunHidesTheTokenAndWritesNothing(t *testing.T) {
 	}
 }
 
+func TestLogin_HelpListsWhatThereIs(t *testing.T) {
+	home := isolate(t)
+	r := runCommand(t.Context(), home, "login", "--help")
+	for _, tool := range []string{"npm", "pnpm", "yarn", "pip", "uv", "twine", "poetry", "maven", "gradle", "nuget", "dotnet"} {
+		if !strings.Contains(r.stdout, tool) {
+			t.Errorf("%s is not among the tools:\n%s", tool, r.stdout)
+		}
+	}
+	if strings.Contains(r.stdout, "curl") {
+		t.Errorf("curl is no tool of login:\n%s", r.stdout)
+	}
+	if r := runCommand(t.Context(), home, "login", "--tool", "nope", "--domain", "d", "--repository", "r"); r.code != exitUsage || !strings.Contains(r.stderr, "there are") {
+		t.Errorf("%+v", r)
+	}
+}
+
+// Every tool with settings can be set up, and no file shows a token that was to
+// be hidden.
+func TestLogin_EveryTool(t *testing.T) {
+	h := open(t)
+	h.domainWith("my-repo")
+	for tool := range strings.SplitSeq(strings.Replace(toolNames(), " or ", ", ", 1), ", ") {
+		out := h.must("login", "--tool", tool, "--domain", "my-domain", "--repository", "my-repo", "--dry-run")
+		if !strings.Contains(out, "hidden") || strings.Contains(out, "v4.local") || !strings.Contains(out, "# "+h.home) {
+			t.Errorf("%s: %s", tool, out)
+		}
+		for range 2 {
+			h.must("login", "--tool", tool, "--domain", "my-domain", "--repository", "my-repo")
+		}
+	}
+}
+
 func TestLogin_DurationAndFailure(t *testing.T) {
 	h := open(t)
 	h.domainWith("my-repo")

@@ -227,11 +227,30 @@ func (p *profiles) mark(profile, keyID string) error {
 
 // profileKey reads the key of a profile as AWS clients read it.
 func profileKey(ctx context.Context, path, profile string) (aws.Credentials, error) {
-	found, err := awsconfig.LoadSharedConfigProfile(ctx, profile, func(o *awsconfig.LoadSharedConfigOptions) {
-		o.CredentialsFiles, o.ConfigFiles = []string{path}, []string{}
+	found, err := readShared(func() (awsconfig.SharedConfig, error) {
+		return awsconfig.LoadSharedConfigProfile(ctx, profile, func(o *awsconfig.LoadSharedConfigOptions) {
+			o.CredentialsFiles, o.ConfigFiles = []string{path}, []string{}
+		})
 	})
 	if err != nil {
 		return aws.Credentials{}, fmt.Errorf("read profile %s of %s: %w", profile, path, err)
 	}
 	return found.Credentials, nil
+}
+
+// loadConfig is the SDK's LoadDefaultConfig.
+func loadConfig(ctx context.Context, options ...loadOption) (aws.Config, error) {
+	return readShared(func() (aws.Config, error) { return awsconfig.LoadDefaultConfig(ctx, options...) })
+}
+
+// readShared calls a function of the SDK that reads the files of profiles. The
+// SDK panics on a value that is one quotation mark and nothing else; whoever
+// has such a file is to be told so.
+func readShared[T any](read func() (T, error)) (found T, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("the profiles cannot be read (%v): look for a value that is a lone quotation mark, and take it out", p)
+		}
+	}()
+	return read()
 }

@@ -70,11 +70,29 @@ func TestProfiles_Mark(t *testing.T) {
 	}
 }
 
+// TestProfiles_quotationMark: the SDK panics on such a value.
+func TestProfiles_quotationMark(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "credentials")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", path)
+	for _, mark := range []string{`"`, "'"} {
+		if err := os.WriteFile(path, []byte("[default]\naws_access_key_id = "+mark+"\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := profileKey(t.Context(), path, "default"); err == nil || !strings.Contains(err.Error(), "lone quotation mark") {
+			t.Errorf("key of a profile with %s: %v", mark, err)
+		}
+		if _, err := loadConfig(t.Context()); err == nil || !strings.Contains(err.Error(), "lone quotation mark") {
+			t.Errorf("configuration with %s: %v", mark, err)
+		}
+	}
+}
+
 // FuzzProfiles checks that AWS clients read what was set, and that nothing else
 // is changed.
 func FuzzProfiles(f *testing.F) {
 	for _, text := range []string{
 		"", "[default]\naws_access_key_id = A\n", "# c\n[a]\nb=c\n  d = e\n[default] # x\naws_secret_access_key=\n", "[default\n=", "[]\n[ ]\r\n\r", "[profile a]\nx\n[default]\n y = 1\n",
+		"[default]\na = \"\n", "[default]\na = '\n",
 	} {
 		f.Add(text)
 	}

@@ -95,6 +95,37 @@ func TestPut_UnfinishedUntilAFileComesWithout(t *testing.T) {
 	}
 }
 
+// A download that broke off goes on, if the file is still the one it was.
+func TestGet_InRanges(t *testing.T) {
+	h := house(t)
+	content := strings.Repeat("0123456789", 5000) // more than is kept in memory
+	for name, content := range map[string]string{"large": content, "small": "0123456789"} {
+		want(t, "put", put(h, "tools/cli/"+name+"/a", content), http.StatusCreated, "")
+		etag := `"` + sha(content) + `"`
+		for _, c := range []struct {
+			header []string
+			status int
+			body   string
+		}{
+			{[]string{"Range", "bytes=4-6"}, http.StatusPartialContent, "456"},
+			{[]string{"Range", "bytes=4-", "If-Range", etag}, http.StatusPartialContent, content[4:]},
+			{[]string{"Range", "bytes=4-", "If-Range", `"another"`}, http.StatusOK, content},
+			{[]string{"Range", "bytes=-2"}, http.StatusPartialContent, "89"},
+			{[]string{"Range", "bytes=50000-"}, http.StatusRequestedRangeNotSatisfiable, ""},
+			{[]string{"If-None-Match", etag}, http.StatusNotModified, ""},
+		} {
+			call := formattest.Call{Method: http.MethodGet, Path: "tools/cli/" + name + "/a", Header: http.Header{}}
+			for i := 0; i < len(c.header); i += 2 {
+				call.Header.Set(c.header[i], c.header[i+1])
+			}
+			a := h.Do(formattest.Admin, "repo", call)
+			if a.Status != c.status || c.body != "" && string(a.Body) != c.body {
+				t.Errorf("%s %q: %d, %d bytes", name, c.header, a.Status, len(a.Body))
+			}
+		}
+	}
+}
+
 func TestPut_TheSameFileAgainFinishes(t *testing.T) {
 	h := house(t)
 	put(h, "tools/cli/1.0/a?unfinished=true", "A")

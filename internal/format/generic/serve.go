@@ -48,7 +48,7 @@ func (f Format) Serve(w http.ResponseWriter, r *format.Request) error {
 	case http.MethodGet, http.MethodHead:
 		return serveAsset(w, r, c, version, name)
 	case http.MethodPut:
-		if strings.Contains(r.URL.RawQuery, "part=") {
+		if r.URL.Query().Has("part") {
 			return putPart(w, r, c, version, name)
 		}
 		return put(w, r, c, version, name)
