@@ -33,6 +33,9 @@ func (tx *Tx) InsertAsset(p Package, versionID string, a artifact.Asset) error {
 		return fault.About(fault.Conflict, "asset", a.Name, "asset already exists: "+a.Name)
 	}
 	p.changed(tx)
+	if err := tx.countAsset(p.DomainID, p.RepositoryID, a.Size, sha256); err != nil {
+		return err
+	}
 	return tx.StoreBlob(p.DomainID, sha256, a.Size)
 }
 
@@ -81,7 +84,7 @@ func (tx *Tx) AssetsOf(versionIDs []string, fn func(Asset) error) error {
 // DeleteAssets removes every file of a version of p, which disposing does. The
 // blobs go with a sweep.
 func (tx *Tx) DeleteAssets(p Package, versionID string) error {
-	n, err := tx.exec("DELETE FROM asset WHERE version_id = $1", versionID)
+	n, err := tx.dropAssets(p.DomainID, p.RepositoryID, []string{versionID}, nil)
 	if n > 0 {
 		p.changed(tx)
 	}
@@ -90,7 +93,7 @@ func (tx *Tx) DeleteAssets(p Package, versionID string) error {
 
 // DeleteAsset removes one file of a version of p; NotFound when it is gone.
 func (tx *Tx) DeleteAsset(p Package, versionID, name string) error {
-	n, err := tx.exec("DELETE FROM asset WHERE version_id = $1 AND name = $2", versionID, name)
+	n, err := tx.dropAssets(p.DomainID, p.RepositoryID, []string{versionID}, &name)
 	if err == nil && n == 0 {
 		return assetMissing(name)
 	}

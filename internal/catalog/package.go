@@ -197,7 +197,7 @@ func (tx *Tx) DeletePackage(p Package) error {
 	}
 	p.changed(tx)
 	ids := []string{p.ID}
-	if _, err := tx.purgeVersions(ids, 0); err != nil {
+	if _, err := tx.purgeVersions(p.DomainID, p.RepositoryID, ids, 0); err != nil {
 		return err
 	}
 	return tx.dropPackages(ids)

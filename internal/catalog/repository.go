@@ -218,6 +218,9 @@ func (tx *Tx) DeleteRepository(r Repository) error {
 			}
 		}
 	}
+	if err := tx.dropQuotas("scope", r.ID); err != nil {
+		return err
+	}
 	var used bool
 	if _, err := tx.one("SELECT 1 FROM package WHERE repository_id = $1 LIMIT 1", []any{r.ID}, &used); err != nil || !used {
 		return err
@@ -241,9 +244,13 @@ func (tx *Tx) PurgeRepository(repositoryID string, limit int) (more bool, err er
 	if err != nil || len(packages) == 0 {
 		return false, err
 	}
+	var domainID string
+	if _, err := tx.one("SELECT domain_id FROM package WHERE id = $1", []any{packages[0]}, &domainID); err != nil {
+		return false, err
+	}
 	// Versions first, some at a time: one package may have thousands.
 	limit = max(limit, 1)
-	switch n, err := tx.purgeVersions(packages, limit); {
+	switch n, err := tx.purgeVersions(domainID, repositoryID, packages, limit); {
 	case err != nil:
 		return false, err
 	case n == limit:

@@ -28,7 +28,8 @@ type Tx struct {
 	now     func() time.Time
 	changes []Change
 	seen    map[Change]struct{}
-	quiet   bool // changes of packages are not announced
+	quiet   bool              // changes of packages are not announced
+	quotas  map[string]*Quota // by scope, as left by this transaction; nil: it has none
 }
 
 // querier is a connection or a transaction, with or without cached statements.

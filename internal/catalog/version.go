@@ -53,6 +53,13 @@ func (tx *Tx) Version(packageID, number string) (Version, error) {
 		FROM version v LEFT JOIN manifest m ON m.version_id = v.id WHERE v.package_id = $1 AND v.number = $2`, packageID, number)
 }
 
+// HasVersion tells whether a package has a version of that number, whatever its
+// status.
+func (tx *Tx) HasVersion(packageID, number string) (bool, error) {
+	var one int64
+	return tx.one("SELECT 1 FROM version WHERE package_id = $1 AND number = $2", []any{packageID, number}, &one)
+}
+
 // Versions lists every version of some packages without manifests, whatever
 // their status, by package ID and number.
 func (tx *Tx) Versions(packageIDs ...string) ([]Version, error) {
@@ -163,6 +170,9 @@ func (tx *Tx) InsertVersion(p Package, v artifact.Version) (Version, error) {
 		return Version{}, fault.About(fault.Conflict, "package-version", v.Number, "package version already exists: "+v.Number)
 	}
 	p.changed(tx)
+	if err := tx.countVersions(p.DomainID, p.RepositoryID, 1); err != nil {
+		return Version{}, err
+	}
 	return row, tx.putManifest(row.ID, v.Manifest)
 }
 
@@ -219,29 +229,28 @@ func (tx *Tx) DeleteVersion(p Package, v Version) error {
 		return versionMissing(v.Number)
 	}
 	p.changed(tx)
-	return tx.dropVersionParts(v.ID)
-}
-
-func (tx *Tx) dropVersionParts(versionID string) error {
-	if _, err := tx.exec("DELETE FROM asset WHERE version_id = $1", versionID); err != nil {
+	if err := tx.countVersions(p.DomainID, p.RepositoryID, -1); err != nil {
 		return err
 	}
-	_, err := tx.exec("DELETE FROM manifest WHERE version_id = $1", versionID)
+	if _, err := tx.dropAssets(p.DomainID, p.RepositoryID, []string{v.ID}, nil); err != nil {
+		return err
+	}
+	_, err = tx.exec("DELETE FROM manifest WHERE version_id = $1", v.ID)
 	return err
 }
 
-// purgeVersions removes up to limit versions of up to maxIn packages, 0 all, and
-// tells how many there were.
-func (tx *Tx) purgeVersions(packageIDs []string, limit int) (int, error) {
+// purgeVersions removes up to limit versions of up to maxIn packages of one
+// repository, 0 all, and tells how many there were.
+func (tx *Tx) purgeVersions(domainID, repositoryID string, packageIDs []string, limit int) (int, error) {
 	ids, err := all(tx, scanString, newQuery("SELECT id FROM version WHERE ").in("package_id", packageIDs).limit(limit))
 	if err != nil {
 		return 0, err
 	}
 	for part := range chunks(ids) {
-		err := errors.Join(tx.deleteIn("asset", "version_id", part), tx.deleteIn("manifest", "version_id", part), tx.deleteIn("version", "id", part))
-		if err != nil {
+		_, err := tx.dropAssets(domainID, repositoryID, part, nil)
+		if err := errors.Join(err, tx.deleteIn("manifest", "version_id", part), tx.deleteIn("version", "id", part)); err != nil {
 			return 0, err
 		}
 	}
-	return len(ids), nil
+	return len(ids), tx.countVersions(domainID, repositoryID, -int64(len(ids)))
 }

@@ -72,7 +72,13 @@ func (a *API) Rows() []restjson.Row {
 
 		// What CodeArtifact has not.
 		row(a, "CreateAccount", post, "/v1/account", onOrganization, a.createAccount, "make an account with an administrator, whose secret is shown this once"),
+		row(a, "DeleteDomainQuota", kill, "/v1/domain/quota", onDomain, a.deleteDomainQuota, "lift the limits on what a domain may hold"),
+		row(a, "DeleteRepositoryQuota", kill, "/v1/repository/quota", onRepository, a.deleteRepositoryQuota, "lift the limits on what a repository may hold"),
+		row(a, "GetDomainQuota", get, "/v1/domain/quota", onDomain, a.getDomainQuota, "show how much a domain may hold, and how much it does"),
+		row(a, "GetRepositoryQuota", get, "/v1/repository/quota", onRepository, a.getRepositoryQuota, "show how much a repository may hold, and how much it does"),
 		row(a, "ListAccounts", post, "/v1/accounts", onOrganization, a.listAccounts, "list the accounts of this server"),
+		row(a, "PutDomainQuota", put, "/v1/domain/quota", onDomain, a.putDomainQuota, "limit what the repositories of a domain may hold together: bytes, versions, the size of an asset"),
+		row(a, "PutRepositoryQuota", put, "/v1/repository/quota", onRepository, a.putRepositoryQuota, "limit what a repository may hold: bytes, versions, the size of an asset"),
 	}
 }
 

@@ -56,6 +56,7 @@ func Shapes() restjson.Shapes {
 
 		"AuthorizationTokenDurationSeconds": s{Min: 0, Max: 43200},
 		"MaxResults":                        s{Min: 1, Max: 1000},
+		"QuotaLimit":                        s{Min: 0, Max: 1 << 62},
 
 		"AllowPublish":                      s{Enum: []string{"ALLOW", "BLOCK"}},
 		"AllowUpstream":                     s{Enum: []string{"ALLOW", "BLOCK"}},
