@@ -20,7 +20,7 @@ import (
 
 const floors = `
 cmd, test, bench
-config < app < cli
+organisation, config < app < cli
 format < control, eventsapi, iamapi, dataplane, ops < web
 identity, access < registry, audit < upkeep
 blob, event, job, upstream, restjson < awsjson, awsquery, catalog

@@ -90,7 +90,8 @@ type command struct {
 
 func run(ctx context.Context, env *Env) (err error) {
 	commands := []command{
-		serveCommand(), quickstartCommand(), loginCommand(), whoamiCommand(), accessKeyCommand(), awsModelCommand(), doctorCommand(), versionCommand(),
+		serveCommand(), quickstartCommand(), loginCommand(), whoamiCommand(), accessKeyCommand(), awsModelCommand(), doctorCommand(),
+		applyCommand(), diffCommand(), exportCommand(), versionCommand(),
 	}
 	commands = append(commands, env.operations(env.asked(commands))...)
 	var root struct{}
