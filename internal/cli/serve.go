@@ -109,8 +109,8 @@ func quickstart(ctx context.Context, env *Env, cfg config.Config, a *app.App) er
 	fmt.Fprintf(env.Stdout, "Packhouse %s serves at %s\nThe model organisation, domain %s, %s:\n\n", env.Version, a.URL(), o.Name, state)
 	for _, r := range o.Repositories {
 		from := strings.Join(r.Upstreams, ", ")
-		if r.ExternalConnection != nil {
-			from = *r.ExternalConnection
+		if len(r.ExternalConnections) > 0 {
+			from = strings.Join(r.ExternalConnections, ", ")
 		}
 		if from == "" {
 			fmt.Fprintf(env.Stdout, "  %s\n", r.Name)

@@ -126,6 +126,7 @@ func (d *decoder) repository(path, domain string, r *Repository, repos map[strin
 		if *r.ExternalConnection != "" {
 			r.ExternalConnections = append(r.ExternalConnections, *r.ExternalConnection)
 		}
+		r.ExternalConnection = nil
 	}
 	d.distinct(path+"externalConnections", "external connection", r.ExternalConnections)
 }

@@ -600,7 +600,7 @@ func suggest(word string, members []member) string {
 func nearest(word string, words []string) string {
 	best, least := "", 3
 	for _, w := range words {
-		if n := distance(strings.ToLower(clip(word)), strings.ToLower(w)); n < least || n == least && best == "" && len(w) > 5 {
+		if n := distance(strings.ToLower(clip(word)), strings.ToLower(w)); n < least && n < len(word) {
 			best, least = w, n
 		}
 	}

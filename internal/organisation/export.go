@@ -14,8 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"packhouse/internal/artifact"
-)
+	)
 
 // Export reads a server into a file, or one domain of it when that is named.
 // Secrets and access keys are not in it. notes tell what the server could not
@@ -29,7 +28,7 @@ func Export(ctx context.Context, api API, o Options, domain string) (f *File, no
 	f = &have.file
 	f.tidy(s)
 	for _, what := range slices.Sorted(maps.Keys(have.missing)) {
-		notes = append(notes, fmt.Sprintf("%s are left out: %s", what, have.missing[what]))
+		notes = append(notes, fmt.Sprintf("without %s: %s", what, have.missing[what]))
 	}
 	if domain != "" {
 		f.Domain, f.Content, f.Domains = f.Domains[0].Name, f.Domains[0].Content, nil
@@ -37,41 +36,24 @@ func Export(ctx context.Context, api API, o Options, domain string) (f *File, no
 	return f, notes, nil
 }
 
-// tidy takes out what a server has without being asked, and writes names in
-// place of ARNs.
+// tidy sorts, and writes names in place of ARNs.
 func (f *File) tidy(s site) {
 	for i := range f.Domains {
 		d := &f.Domains[i]
 		slices.SortFunc(d.Repositories, func(a, b Repository) int { return cmp.Compare(a.Name, b.Name) })
 		for j := range d.Repositories {
 			r := &d.Repositories[j]
-			if r.VersionPolicy != nil && *r.VersionPolicy == string(artifact.Mixed) {
-				r.VersionPolicy = nil
-			}
 			if len(r.ExternalConnections) == 1 {
 				r.ExternalConnection, r.ExternalConnections = &r.ExternalConnections[0], nil
 			}
 		}
-		d.PackageGroups = slices.DeleteFunc(d.PackageGroups, func(g PackageGroup) bool {
-			if g.Pattern != artifact.RootPattern || *g.ContactInfo != "" || *g.Description != "" {
-				return false
-			}
-			for _, mode := range g.OriginRestrictions {
-				if mode != string(artifact.GroupAllow) {
-					return false
-				}
-			}
-			return true
-		})
 		slices.SortFunc(d.PackageGroups, func(a, b PackageGroup) int {
 			return cmp.Or(cmp.Compare(breadth(a.Pattern), breadth(b.Pattern)), cmp.Compare(a.Pattern, b.Pattern))
 		})
 	}
 	names := map[string]string{}
 	for i := range f.Policies {
-		p := &f.Policies[i]
-		names[s.policyARN(p.Name, *p.Path)] = p.Name
-		p.Path = plainPath(p.Path)
+		names[s.policyARN(f.Policies[i].Name, *f.Policies[i].Path)] = f.Policies[i].Name
 	}
 	for _, t := range f.Topics {
 		names[s.topicARN(t.Name)] = t.Name
@@ -84,15 +66,12 @@ func (f *File) tidy(s site) {
 		return list
 	}
 	for i := range f.Groups {
-		f.Groups[i].Path = plainPath(f.Groups[i].Path)
 		f.Groups[i].AttachedPolicies = named(f.Groups[i].AttachedPolicies)
 	}
 	for i := range f.Users {
-		f.Users[i].Path = plainPath(f.Users[i].Path)
 		f.Users[i].AttachedPolicies = named(f.Users[i].AttachedPolicies)
 	}
 	for i := range f.Roles {
-		f.Roles[i].Path = plainPath(f.Roles[i].Path)
 		f.Roles[i].AttachedPolicies = named(f.Roles[i].AttachedPolicies)
 	}
 	for i := range f.Alarms {
@@ -101,22 +80,16 @@ func (f *File) tidy(s site) {
 	}
 }
 
-func plainPath(p *string) *string {
-	if p != nil && *p == "/" {
-		return nil
-	}
-	return p
-}
-
-// Marshal writes a file. Empty values are left out, but for lists at the top
-// and of a domain's repositories: those say that there shall be nothing else.
+// Marshal writes a file. What is nil, a key that the file does not have, is left
+// out; what is empty is written, as it says that there shall be nothing.
 func (f *File) Marshal() ([]byte, error) {
-	node, err := nodeOf(reflect.ValueOf(*f))
+	written := *f
+	if f.Domain != "" && len(f.Domains) == 1 { // as Parse leaves it
+		written.Content, written.Domains = f.Domains[0].Content, nil
+	}
+	node, err := nodeOf(reflect.ValueOf(written))
 	if err != nil {
 		return nil, err
-	}
-	if node == nil {
-		node = &yaml.Node{Kind: yaml.MappingNode}
 	}
 	var b bytes.Buffer
 	e := yaml.NewEncoder(&b)
@@ -127,63 +100,41 @@ func (f *File) Marshal() ([]byte, error) {
 	return b.Bytes(), e.Close()
 }
 
-// nodeOf is nil for what is empty.
 func nodeOf(v reflect.Value) (*yaml.Node, error) {
 	switch {
 	case v.Kind() == reflect.Pointer:
-		if v.IsNil() {
-			return nil, nil //nolint:nilnil // nothing is written
-		}
-		if v.Type().Elem().Kind() == reflect.Int64 || v.Type().Elem().Kind() == reflect.Bool {
-			return scalarNode(v.Elem()) // zero says something
-		}
 		return nodeOf(v.Elem())
 	case v.Type() == documentType:
 		return plainNode(v.Interface().(Document).Value)
 	case v.Kind() == reflect.Struct:
-		out := &yaml.Node{Kind: yaml.MappingNode}
+		out := mapping()
 		for _, m := range membersOf(v.Type()) {
-			held, err := nodeOf(v.FieldByIndex(m.field))
+			held := v.FieldByIndex(m.field)
+			if absent(held) && !m.meta.required {
+				continue
+			}
+			node, err := nodeOf(held)
 			if err != nil {
 				return nil, err
 			}
-			if held == nil && m.meta.required {
-				held, err = scalarNode(v.FieldByIndex(m.field))
-				if err != nil {
-					return nil, err
-				}
-			}
-			if held != nil {
-				out.Content = append(out.Content, textNode(m.name), held)
-			}
-		}
-		if len(out.Content) == 0 {
-			return nil, nil //nolint:nilnil // nothing is written
+			out.Content = append(out.Content, textNode(m.name), node)
 		}
 		return out, nil
 	case v.Kind() == reflect.Slice:
-		if v.Len() == 0 {
-			return nil, nil //nolint:nilnil // nothing is written
+		out := sequence()
+		if v.Len() == 0 || v.Type().Elem().Kind() == reflect.String {
+			out.Style = yaml.FlowStyle
 		}
-		out := &yaml.Node{Kind: yaml.SequenceNode}
 		for i := range v.Len() {
 			one, err := nodeOf(v.Index(i))
 			if err != nil {
 				return nil, err
 			}
-			if one != nil {
-				out.Content = append(out.Content, one)
-			}
-		}
-		if v.Type().Elem().Kind() == reflect.String {
-			out.Style = yaml.FlowStyle
+			out.Content = append(out.Content, one)
 		}
 		return out, nil
 	case v.Kind() == reflect.Map:
-		if v.Len() == 0 {
-			return nil, nil //nolint:nilnil // nothing is written
-		}
-		out := &yaml.Node{Kind: yaml.MappingNode}
+		out := mapping()
 		keys := v.MapKeys()
 		slices.SortFunc(keys, func(a, b reflect.Value) int { return cmp.Compare(a.String(), b.String()) })
 		for _, key := range keys {
@@ -191,22 +142,27 @@ func nodeOf(v reflect.Value) (*yaml.Node, error) {
 			if err != nil {
 				return nil, err
 			}
-			if held == nil {
-				held = textNode("")
-				if v.Type().Elem().Kind() == reflect.Slice {
-					held = &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}
-				}
-			}
 			out.Content = append(out.Content, textNode(key.String()), held)
 		}
 		return out, nil
 	case v.Kind() == reflect.Interface:
 		return plainNode(v.Interface())
-	case v.IsZero():
-		return nil, nil //nolint:nilnil // nothing is written
 	}
 	return scalarNode(v)
 }
+
+// absent tells whether a key is not there: nil, or a plain value that is empty.
+func absent(v reflect.Value) bool {
+	switch v.Kind() {
+	case reflect.Pointer, reflect.Slice, reflect.Map:
+		return v.IsNil()
+	default:
+		return v.IsZero()
+	}
+}
+
+func mapping() *yaml.Node  { return &yaml.Node{Kind: yaml.MappingNode} }
+func sequence() *yaml.Node { return &yaml.Node{Kind: yaml.SequenceNode} }
 
 func scalarNode(v reflect.Value) (*yaml.Node, error) {
 	switch v.Kind() {
@@ -217,9 +173,7 @@ func scalarNode(v reflect.Value) (*yaml.Node, error) {
 	case reflect.Int64:
 		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!int", Value: strconv.FormatInt(v.Int(), 10)}, nil
 	case reflect.Float64:
-		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!float", Value: plainFloat(v.Float())}, nil
-	case reflect.Slice:
-		return &yaml.Node{Kind: yaml.SequenceNode, Style: yaml.FlowStyle}, nil
+		return &yaml.Node{Kind: yaml.ScalarNode, Value: plainFloat(v.Float())}, nil
 	default:
 		return nil, fmt.Errorf("no way to write a %s", v.Type())
 	}
@@ -238,7 +192,8 @@ func textNode(s string) *yaml.Node {
 	n := &yaml.Node{}
 	n.SetString(s)
 	probe := yaml.Node{Kind: yaml.ScalarNode, Value: s}
-	if probe.ShortTag() != "!!str" || s == "" {
+	old := []string{"y", "n", "yes", "no", "on", "off"} // true and false before YAML 1.2
+	if probe.ShortTag() != "!!str" || s == "" || slices.Contains(old, strings.ToLower(s)) {
 		n.Style = yaml.DoubleQuotedStyle
 	}
 	if strings.ContainsFunc(s, func(r rune) bool {
@@ -253,7 +208,7 @@ func textNode(s string) *yaml.Node {
 func plainNode(v any) (*yaml.Node, error) {
 	switch v := v.(type) {
 	case nil:
-		return nil, nil //nolint:nilnil // nothing is written
+		return &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}, nil
 	case string:
 		return textNode(v), nil
 	case bool:
@@ -272,9 +227,6 @@ func plainNode(v any) (*yaml.Node, error) {
 			if err != nil {
 				return nil, err
 			}
-			if one == nil {
-				one = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
-			}
 			_, isText := item.(string)
 			plainTexts = plainTexts && isText
 			out.Content = append(out.Content, one)
@@ -290,9 +242,6 @@ func plainNode(v any) (*yaml.Node, error) {
 			held, err := plainNode(v[key])
 			if err != nil {
 				return nil, err
-			}
-			if held == nil {
-				held = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
 			}
 			out.Content = append(out.Content, textNode(key), held)
 		}

@@ -118,6 +118,9 @@ func (p *planner) make() (*Plan, error) {
 	for _, w := range wanted {
 		p.seen[w.ref] = true
 		if word := words[w.kind]; p.missing[word] != "" {
+			if w.absent {
+				continue // there is none, as it should be
+			}
 			if !p.options.CreateOnly {
 				return nil, fmt.Errorf("the file declares %s, which this server cannot do: %s; take %s out of the file, or upgrade the server", word, p.missing[word], word)
 			}
@@ -141,7 +144,7 @@ func (p *planner) make() (*Plan, error) {
 // wider ones. When the upstreams of one are set, all it can reach has those it
 // shall have, so that there is never a circle on the way.
 func (p *planner) order() map[ref]int {
-	order := map[ref]int{}
+	order, next := map[ref]int{}, 0
 	for _, d := range p.want.Domains {
 		byName := map[string]Repository{}
 		for _, r := range d.Repositories {
@@ -154,10 +157,17 @@ func (p *planner) order() map[ref]int {
 				return
 			}
 			order[at] = 0 // there are no circles, but nothing shall depend on that
-			for _, u := range byName[name].Upstreams {
+			upstreams := byName[name].Upstreams
+			if upstreams == nil { // those it has stay
+				for _, u := range anyList(p.there[at].fields["upstreams"]) {
+					upstreams = append(upstreams, fmt.Sprint(u))
+				}
+			}
+			for _, u := range upstreams {
 				visit(u)
 			}
-			order[at] = len(order)
+			next++
+			order[at] = next
 		}
 		for _, r := range d.Repositories {
 			visit(r.Name)

@@ -325,9 +325,9 @@ func (r *reader) domainRetention(ctx context.Context, name string) (*DomainReten
 		both[i] = one
 	}
 	switch {
-	case both[0] == nil && both[1] == nil:
-		return nil, nil //nolint:nilnil // none is what there is
-	case both[0] != nil && both[1] != nil && equal(*both[0], *both[1]):
+	case both[0] == nil || both[1] == nil:
+		return nil, nil //nolint:nilnil // the server does not know retention
+	case equal(*both[0], *both[1]):
 		return &DomainRetention{Retention: *both[0]}, nil
 	}
 	return &DomainRetention{Published: both[0], Ingested: both[1]}, nil
@@ -336,7 +336,7 @@ func (r *reader) domainRetention(ctx context.Context, name string) (*DomainReten
 func (r *reader) retention(ctx context.Context, operation string, in map[string]any) (*Retention, error) {
 	out, err := r.call(ctx, operation, in)
 	if isMissing(err) {
-		return nil, nil //nolint:nilnil // none is what there is
+		return &Retention{}, nil
 	}
 	if known, err := r.optional("retention", err); !known {
 		return nil, err
@@ -352,7 +352,7 @@ func (r *reader) retention(ctx context.Context, operation string, in map[string]
 func (r *reader) quota(ctx context.Context, operation string, in map[string]any) (*Quota, error) {
 	out, err := r.call(ctx, operation, in)
 	if isMissing(err) {
-		return nil, nil //nolint:nilnil // none is what there is
+		return &Quota{}, nil
 	}
 	if known, err := r.optional("quota", err); !known {
 		return nil, err
@@ -364,7 +364,7 @@ func (r *reader) quota(ctx context.Context, operation string, in map[string]any)
 func (r *reader) policy(ctx context.Context, operation string, in map[string]any, at ref) (*Document, error) {
 	out, err := r.call(ctx, operation, in)
 	if isMissing(err) {
-		return nil, nil //nolint:nilnil // none is what there is
+		return &Document{}, nil
 	}
 	if err != nil {
 		return nil, err
@@ -387,7 +387,7 @@ func documentOf(text string) (*Document, error) {
 	return doc, nil
 }
 
-// tags reads the tags of a resource; nil when it has none.
+// tags reads the tags of a resource.
 func (r *reader) tags(ctx context.Context, arn string) (map[string]string, error) {
 	out, err := r.call(ctx, "ListTagsForResource", map[string]any{"ResourceArn": arn})
 	if err != nil {
@@ -397,9 +397,6 @@ func (r *reader) tags(ctx context.Context, arn string) (map[string]string, error
 }
 
 func tagMap(list []any, key, value string) map[string]string {
-	if len(list) == 0 {
-		return nil
-	}
 	tags := make(map[string]string, len(list))
 	for _, item := range list {
 		if t, ok := item.(map[string]any); ok {
@@ -444,7 +441,7 @@ func (r *reader) repository(ctx context.Context, domain, name string, into, want
 	r.arns[at] = text(row, "arn")
 	r.mu.Unlock()
 	*into = Repository{Name: name, Upstreams: []string{}, ExternalConnections: []string{}}
-	into.Description, into.Format = new(text(row, "description")), new(text(row, "format"))
+	into.Description, into.Format = new(text(row, "description")), optionalText(row, "format") // a format can neither be set nor lifted later
 	into.VersionPolicy = new(cmp.Or(text(row, "versionPolicy"), string(artifact.Mixed)))
 	for _, u := range listOf(row, "upstreams") {
 		if u, ok := u.(map[string]any); ok {
@@ -489,6 +486,7 @@ func (r *reader) groups(ctx context.Context, d *Domain) error {
 	if err != nil {
 		return err
 	}
+	d.PackageGroups = []PackageGroup{}
 	for _, row := range rows {
 		g := PackageGroup{
 			Pattern: text(row, "pattern"), ContactInfo: new(text(row, "contactInfo")), Description: new(text(row, "description")),
@@ -597,6 +595,7 @@ func encodedDocument(s string) (*Document, error) {
 // rights reads the policies of a User, Group or Role.
 func (r *reader) rights(ctx context.Context, kind, name string, into *Rights) error {
 	who := map[string]any{kind + "Name": name}
+	into.Policies, into.AttachedPolicies = map[string]*Document{}, []string{}
 	inline, err := r.list(ctx, "List"+kind+"Policies", "PolicyNames", who)
 	if err != nil {
 		return err
@@ -609,9 +608,6 @@ func (r *reader) rights(ctx context.Context, kind, name string, into *Rights) er
 		doc, err := encodedDocument(text(out, "PolicyDocument"))
 		if err != nil {
 			return err
-		}
-		if into.Policies == nil {
-			into.Policies = map[string]*Document{}
 		}
 		into.Policies[text(p, "")] = doc
 	}
@@ -638,6 +634,7 @@ func (r *reader) users(ctx context.Context) error {
 		if text(row, "Arn") == text(me, "Arn") {
 			r.self = u.Name
 		}
+		u.Groups = []string{}
 		who := map[string]any{"UserName": u.Name}
 		groups, err := r.list(ctx, "ListGroupsForUser", "Groups", who)
 		if err != nil {
@@ -714,7 +711,7 @@ func (r *reader) topics(ctx context.Context) error {
 	r.file.Topics = make([]Topic, len(rows))
 	for i, row := range rows {
 		arn := text(row, "TopicArn")
-		t := Topic{Name: arn[strings.LastIndexByte(arn, ':')+1:]}
+		t := Topic{Name: arn[strings.LastIndexByte(arn, ':')+1:], Subscriptions: []Subscription{}}
 		r.arns[ref{kind: KindTopic, name: t.Name}] = arn
 		for _, s := range subs {
 			if text(s, "TopicArn") != arn {
@@ -769,7 +766,8 @@ func optionalText(m map[string]any, key string) *string {
 	return nil
 }
 
-func texts(m map[string]any, key string) (out []string) {
+func texts(m map[string]any, key string) []string {
+	out := []string{}
 	for _, v := range listOf(m, key) {
 		if s, ok := v.(string); ok {
 			out = append(out, s)
