@@ -62,7 +62,7 @@ func TestQuota_Lifecycle(t *testing.T) {
 				return err
 			}
 			again, err := tx.Quota(d.ID)
-			if diff := cmp.Diff(q, again); diff != "" || q.Held != (Holding{10, 1}) {
+			if diff := cmp.Diff(q, again); err != nil || diff != "" || q.Held != (Holding{10, 1}) {
 				t.Error(diff, q.Held)
 			}
 			if _, err := tx.PutQuota(d.ID, repos[1].ID, Limits{Versions: new(int64(5))}); err != nil {
@@ -94,7 +94,7 @@ func TestQuota_CountsExactly(t *testing.T) {
 		for _, r := range repos {
 			packages = append(packages, ensure(t, db, r, names...)...)
 		}
-		random := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same each time
+		random := rand.New(rand.NewPCG(1, 2))
 		for step := range 150 {
 			if step == 20 || step == 60 {
 				update(t, db, func(tx *Tx) error {

@@ -82,7 +82,7 @@ func (d *decoder) distinct(path, what string, list []string) {
 func (d *decoder) domain(path, name string, c *Content) {
 	d.tags(path+"tags", c.Tags)
 	d.policyDocument(path+"policy", c.Policy, policy.ValidateResourcePolicy)
-	if r := c.Retention; r != nil && (r.Published != nil || r.Ingested != nil) && r.Retention.set() {
+	if r := c.Retention; r != nil && (r.Published != nil || r.Ingested != nil) && r.set() {
 		d.at(path+"retention", "retention is either for all versions, or for published and ingested ones apart")
 	}
 	repos := map[string]*Repository{}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"reflect"
 	"regexp"
@@ -471,7 +472,7 @@ type shape struct {
 var shapes = sync.OnceValue(func() map[string]shape {
 	const name, path = `[\w+=,.@-]+`, `/|/[\x21-\x7E]+/`
 	all := api.Shapes()
-	for key, s := range (restjson.Shapes{
+	maps.Copy(all, restjson.Shapes{
 		"UserName": {Min: 1, Max: 64, Pattern: name}, "GroupName": {Min: 1, Max: 128, Pattern: name},
 		"RoleName": {Min: 1, Max: 64, Pattern: name}, "PolicyName": {Min: 1, Max: 128, Pattern: name},
 		"Path":            {Min: 1, Max: 512, Pattern: path},
@@ -480,9 +481,7 @@ var shapes = sync.OnceValue(func() map[string]shape {
 		"TopicReference":  {Min: 1, Max: 1024, Pattern: `arn:\S+|[A-Za-z0-9_-]+`},
 		"AlarmName":       {Min: 1, Max: 255, Pattern: `\P{C}+`},
 		"Endpoint":        {Min: 3, Max: 2048, Pattern: `\S+`},
-	}) {
-		all[key] = s
-	}
+	})
 	out := make(map[string]shape, len(all))
 	for key, s := range all {
 		one := shape{Shape: s}

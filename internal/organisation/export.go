@@ -13,8 +13,7 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	)
+)
 
 // Export reads a server into a file, or one domain of it when that is named.
 // Secrets and access keys are not in it. notes tell what the server could not

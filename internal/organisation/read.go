@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -78,9 +79,7 @@ func (r *reader) call(ctx context.Context, operation string, in map[string]any) 
 // list calls a listing to its end and gives the items of one member.
 func (r *reader) list(ctx context.Context, operation, member string, in map[string]any) ([]map[string]any, error) {
 	args := map[string]any{}
-	for k, v := range in {
-		args[k] = v
-	}
+	maps.Copy(args, in)
 	var items []map[string]any
 	for {
 		out, err := r.call(ctx, operation, args)
@@ -145,7 +144,7 @@ func whole(v any) *int64 {
 	return nil
 }
 
-func real(v any) *float64 {
+func number(v any) *float64 {
 	switch v := v.(type) {
 	case json.Number:
 		if f, err := v.Float64(); err == nil {
@@ -205,7 +204,8 @@ func (r *reader) probe(ctx context.Context) error {
 		return nil
 	}
 	for _, res := range r.want.resources(r.site) {
-		word, operation := words[res.kind], ""
+		var operation string
+		word := words[res.kind]
 		in := map[string]any{"Domain": res.domain}
 		switch res.kind {
 		case KindRetention:
@@ -748,7 +748,7 @@ func (r *reader) alarms(ctx context.Context) error {
 		if n := whole(row["Period"]); n != nil {
 			a.Period = *n
 		}
-		if f := real(row["Threshold"]); f != nil {
+		if f := number(row["Threshold"]); f != nil {
 			a.Threshold = *f
 		}
 		if on, ok := row["ActionsEnabled"].(bool); ok {

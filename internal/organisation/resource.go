@@ -187,7 +187,7 @@ func (d Domain) resources() (out []resource) {
 	out = appendQuota(out, d.Name, "", d.Quota)
 	if r := d.Retention; r != nil {
 		pub, in := r.Published, r.Ingested
-		if r.Retention.set() || pub == nil && in == nil {
+		if r.set() || pub == nil && in == nil {
 			pub, in = &r.Retention, &r.Retention
 		}
 		out = appendRetention(out, ref{KindRetention, d.Name, "", published}, pub)

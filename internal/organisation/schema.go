@@ -2,6 +2,7 @@ package organisation
 
 import (
 	"encoding/json"
+	"maps"
 	"reflect"
 	"strings"
 )
@@ -124,10 +125,7 @@ func objectSchema(t reflect.Type, defs map[string]any) map[string]any {
 		s["description"] = m.doc
 		properties[m.name] = s
 		if m.alias != "" {
-			short := map[string]any{}
-			for k, v := range s {
-				short[k] = v
-			}
+			short := maps.Clone(s)
 			short["description"] = "Another name of " + m.name + "."
 			properties[m.alias] = short
 		}

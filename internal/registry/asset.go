@@ -117,7 +117,7 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 			}
 			err = s.retain(tx, root, k.c, v.packages[h.at].DisplayName, row.Version, assets, nil)
 			if full = fault.Is(err, fault.Quota); full {
-				return nil
+				err = nil
 			}
 			return err
 		})
