@@ -11,9 +11,9 @@ import (
 // fake is a server in memory that knows retention, topics and alarms beside one
 // domain with repositories.
 //
-// The lead: once the branches that build these operations have been merged, the
-// tests that use it (TestFake_*) belong on the real server, as those of
-// internal/cli/organisation_test.go are.
+// MERGE: as soon as the server has retention, topics and alarms, the tests that
+// use this (TestFake_*) belong on it, beside those of
+// internal/cli/organisation_test.go.
 type fake struct {
 	things  map[string]map[string]any // by kind and name
 	unknown string                    // operations whose names hold it are not known
