@@ -20,7 +20,7 @@ import (
 
 const floors = `
 cmd, test, bench
-config < app < cli
+organisation, config < app < cli
 format < control, eventsapi, iamapi, monitoringapi, snsapi, dataplane, ops < web
 identity, access, topic < registry, audit, alarm, usage < upkeep
 blob, event, job, upstream, restjson < awscbor, awsjson, awsquery, catalog

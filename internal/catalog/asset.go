@@ -21,6 +21,10 @@ func assetMissing(name string) error {
 // of p's domain. Conflict when the version has one of that name. The SHA-256
 // must be known.
 func (tx *Tx) InsertAsset(p Package, versionID string, a artifact.Asset) error {
+	contents, err := tx.newContents(p.DomainID, a)
+	if err != nil {
+		return err
+	}
 	sha256 := a.Digests.Hex(digest.SHA256)
 	n, err := tx.exec(`INSERT INTO asset (version_id, name, space, size, sha256, sha512, sha1, md5)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING`,
@@ -33,7 +37,7 @@ func (tx *Tx) InsertAsset(p Package, versionID string, a artifact.Asset) error {
 		return fault.About(fault.Conflict, "asset", a.Name, "asset already exists: "+a.Name)
 	}
 	p.changed(tx)
-	p.counts(tx, usageDelta{bytes: a.Size, files: 1})
+	p.counts(tx, usageDelta{bytes: a.Size, files: 1, contents: contents})
 	return tx.StoreBlob(p.DomainID, sha256, a.Size)
 }
 
@@ -82,7 +86,7 @@ func (tx *Tx) AssetsOf(versionIDs []string, fn func(Asset) error) error {
 // DeleteAssets removes every file of a version of p, which disposing does. The
 // blobs go with a sweep.
 func (tx *Tx) DeleteAssets(p Package, versionID string) error {
-	gone, err := tx.deleteSizes("DELETE FROM asset WHERE version_id = $1", versionID)
+	gone, err := tx.dropAssets(p.DomainID, []string{versionID}, nil)
 	if gone.files != 0 {
 		p.changed(tx)
 		p.counts(tx, gone)
@@ -92,7 +96,7 @@ func (tx *Tx) DeleteAssets(p Package, versionID string) error {
 
 // DeleteAsset removes one file of a version of p; NotFound when it is gone.
 func (tx *Tx) DeleteAsset(p Package, versionID, name string) error {
-	gone, err := tx.deleteSizes("DELETE FROM asset WHERE version_id = $1 AND name = $2", versionID, name)
+	gone, err := tx.dropAssets(p.DomainID, []string{versionID}, &name)
 	if err == nil && gone.files == 0 {
 		return assetMissing(name)
 	}

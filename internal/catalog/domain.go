@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"time"
 
 	"packhouse/internal/fault"
@@ -107,7 +108,7 @@ func (tx *Tx) DeleteDomain(d Domain) error {
 	if used > 0 {
 		return fault.About(fault.Conflict, "domain", d.Name, "domain %s still has %d repositories", d.Name, used)
 	}
-	if err := tx.deleteGroups(d.ID); err != nil {
+	if err := errors.Join(tx.deleteGroups(d.ID), tx.dropQuotas("domain_id", d.ID)); err != nil {
 		return err
 	}
 	if err := tx.deleteTotal(d.ID, ""); err != nil {

@@ -198,14 +198,12 @@ func (tx *Tx) DeletePackage(p Package) error {
 	}
 	p.changed(tx)
 	ids := []string{p.ID}
-	gone, err := tx.packageSize(p.ID)
+	gone, err := tx.purgeVersions(p.DomainID, ids, 0)
 	if err != nil {
 		return err
 	}
-	p.counts(tx, usageDelta{bytes: -gone.Bytes, files: -gone.Files, versions: -gone.Versions, deleted: gone.Versions})
-	if _, err := tx.purgeVersions(ids, 0); err != nil {
-		return err
-	}
+	gone.deleted = -gone.versions
+	p.counts(tx, gone)
 	return tx.dropPackages(ids)
 }
 

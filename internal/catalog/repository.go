@@ -227,6 +227,9 @@ func (tx *Tx) DeleteRepository(r Repository) error {
 			}
 		}
 	}
+	if err := tx.dropQuotas("scope", r.ID); err != nil {
+		return err
+	}
 	var used bool
 	for _, table := range []string{"package", "trash_version"} {
 		if _, err := tx.one("SELECT 1 FROM "+table+" WHERE repository_id = $1 LIMIT 1", []any{r.ID}, &used); err != nil {
@@ -262,11 +265,17 @@ func (tx *Tx) PurgeRepository(repositoryID string, limit int) (more bool, err er
 	if err != nil || len(packages) == 0 {
 		return false, err
 	}
+	var domainID string
+	if _, err := tx.one("SELECT domain_id FROM package WHERE id = $1", []any{packages[0]}, &domainID); err != nil {
+		return false, err
+	}
 	// Versions first, some at a time: one package may have thousands.
-	switch n, err := tx.purgeVersions(packages, limit); {
+	gone, err := tx.purgeVersions(domainID, packages, limit)
+	tx.hold(domainID, repositoryID, gone)
+	switch {
 	case err != nil:
 		return false, err
-	case n == limit:
+	case gone.versions == -int64(limit):
 		return true, nil
 	}
 	return len(packages) == maxIn, tx.dropPackages(packages)

@@ -92,9 +92,10 @@ func (tx *Tx) HasBlob(space, sha256 string) (bool, error) {
 
 // DeleteBlob removes the row of a blob, present or not.
 func (tx *Tx) DeleteBlob(space, sha256 string) error {
-	gone, err := tx.deleteSizes("DELETE FROM stored_blob WHERE space = $1 AND sha256 = $2", space, sha256)
-	if gone.domainID = space; space != RemoteSpace {
-		tx.counts(gone)
+	var size int64
+	found, err := tx.one("DELETE FROM stored_blob WHERE space = $1 AND sha256 = $2 RETURNING size", []any{space, sha256}, &size)
+	if found && space != RemoteSpace {
+		tx.counts(usageDelta{domainID: space, bytes: -size, files: -1})
 	}
 	return err
 }

@@ -62,6 +62,19 @@ func (tx *Tx) RestoreVersion(p Package, t Trashed) error {
 	if n == 0 {
 		return fault.About(fault.Conflict, "package-version", t.Number, "package version already exists: "+t.Number)
 	}
+	assets, err := tx.TrashedAssets(t.ID)
+	if err != nil {
+		return err
+	}
+	back := usageDelta{versions: 1, files: int64(len(assets))}
+	plain := make([]artifact.Asset, len(assets))
+	for i, a := range assets {
+		plain[i] = a.Asset
+		back.bytes += a.Size
+	}
+	if back.contents, err = tx.newContents(p.DomainID, plain...); err != nil {
+		return err
+	}
 	if _, err := tx.exec("INSERT INTO asset ("+assetColumns+") SELECT "+assetColumns+" FROM trash_asset WHERE version_id = $1", t.ID); err != nil {
 		return err
 	}
@@ -69,10 +82,6 @@ func (tx *Tx) RestoreVersion(p Package, t Trashed) error {
 		return err
 	}
 	p.changed(tx)
-	back := usageDelta{versions: 1}
-	if _, err := tx.one("SELECT CAST(coalesce(sum(size), 0) AS BIGINT), count(*) FROM trash_asset WHERE version_id = $1", []any{t.ID}, &back.bytes, &back.files); err != nil {
-		return err
-	}
 	p.counts(tx, back)
 	return tx.dropTrash([]string{t.ID})
 }

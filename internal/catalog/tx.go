@@ -30,6 +30,8 @@ type Tx struct {
 	seen    map[Change]struct{}
 	quiet   bool // changes of packages are not announced
 	deltas  []usageDelta
+	quotas  map[string]*Quota  // by scope, as they were when first looked at; nil: it has none
+	holds   map[string]Holding // by scope, what this transaction adds
 }
 
 // querier is a connection or a transaction, with or without cached statements.

@@ -23,11 +23,15 @@ type UsageTotal struct {
 type usageDelta struct {
 	domainID, repositoryID, packageID          string
 	bytes, files, versions, published, deleted int64
+	contents                                   int64 // bytes of the domain's distinct contents, as its quota counts them
 }
 
 // counts adds to what the transaction does to the totals. It is written when
-// the transaction's function has returned.
+// the transaction's function has returned, as is what quotas count of it.
 func (tx *Tx) counts(d usageDelta) {
+	if d.repositoryID != "" {
+		tx.hold(d.domainID, d.repositoryID, d)
+	}
 	for i := range tx.deltas {
 		t := &tx.deltas[i]
 		if t.repositoryID == d.repositoryID && t.packageID == d.packageID && t.domainID == d.domainID {
@@ -50,6 +54,9 @@ func (tx *Tx) CountPublished(p Package) { p.counts(tx, usageDelta{published: 1})
 
 // putDeltas writes what the transaction has done to the totals.
 func (tx *Tx) putDeltas() error {
+	if err := tx.putHoldings(); err != nil {
+		return err
+	}
 	var some []usageDelta
 	for _, d := range tx.deltas {
 		if d.bytes != 0 || d.files != 0 || d.versions != 0 || d.published != 0 || d.deleted != 0 {
@@ -90,20 +97,6 @@ func (tx *Tx) insertTotal(domainID, repositoryID string) error {
 func (tx *Tx) deleteTotal(domainID, repositoryID string) error {
 	_, err := tx.exec("DELETE FROM usage_total WHERE domain_id = $1 AND repository_id = $2", domainID, repositoryID)
 	return err
-}
-
-// deleteSizes deletes assets and tells how many they were and their bytes.
-func (tx *Tx) deleteSizes(query string, args ...any) (d usageDelta, err error) {
-	err = tx.each(func(scan func(...any) error) error {
-		var size int64
-		if err := scan(&size); err != nil {
-			return err
-		}
-		d.files--
-		d.bytes -= size
-		return nil
-	}, query+" RETURNING size", args...)
-	return d, err
 }
 
 const totalNow = `SELECT t.domain_id, t.repository_id,

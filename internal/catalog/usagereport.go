@@ -6,16 +6,6 @@ import (
 	"packhouse/internal/artifact"
 )
 
-// packageSize is what a package holds.
-func (tx *Tx) packageSize(packageID string) (t UsageTotal, err error) {
-	if _, err := tx.one("SELECT count(*) FROM version WHERE package_id = $1", []any{packageID}, &t.Versions); err != nil {
-		return t, err
-	}
-	_, err = tx.one("SELECT coalesce(CAST(sum(a.size) AS BIGINT), 0), count(*) FROM version v JOIN asset a ON a.version_id = v.id WHERE v.package_id = $1",
-		[]any{packageID}, &t.Bytes, &t.Files)
-	return t, err
-}
-
 // PackageUse is what was counted of a package in some days.
 type PackageUse struct {
 	Coordinates artifact.Coordinates

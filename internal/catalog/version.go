@@ -53,6 +53,13 @@ func (tx *Tx) Version(packageID, number string) (Version, error) {
 		FROM version v LEFT JOIN manifest m ON m.version_id = v.id WHERE v.package_id = $1 AND v.number = $2`, packageID, number)
 }
 
+// HasVersion tells whether a package has a version of that number, whatever its
+// status.
+func (tx *Tx) HasVersion(packageID, number string) (bool, error) {
+	var one int64
+	return tx.one("SELECT 1 FROM version WHERE package_id = $1 AND number = $2", []any{packageID, number}, &one)
+}
+
 // Versions lists every version of some packages without manifests, whatever
 // their status, by package ID and number.
 func (tx *Tx) Versions(packageIDs ...string) ([]Version, error) {
@@ -229,7 +236,7 @@ func (tx *Tx) DeleteVersion(p Package, v Version) error {
 // been taken away, and counts that it is gone.
 func (tx *Tx) dropVersionParts(p Package, versionID string) error {
 	p.changed(tx)
-	gone, err := tx.deleteSizes("DELETE FROM asset WHERE version_id = $1", versionID)
+	gone, err := tx.dropAssets(p.DomainID, []string{versionID}, nil)
 	if err != nil {
 		return err
 	}
@@ -238,19 +245,21 @@ func (tx *Tx) dropVersionParts(p Package, versionID string) error {
 	return tx.deleteIn("manifest", "version_id", []string{versionID})
 }
 
-// purgeVersions removes up to limit versions of up to maxIn packages, 0 all, and
-// tells how many there were.
-func (tx *Tx) purgeVersions(packageIDs []string, limit int) (int, error) {
+// purgeVersions removes up to limit versions of up to maxIn packages of a
+// domain, 0 all, and tells what went, in negative numbers.
+func (tx *Tx) purgeVersions(domainID string, packageIDs []string, limit int) (gone usageDelta, err error) {
 	ids, err := all(tx, scanString, newQuery("SELECT id FROM version WHERE ").in("package_id", packageIDs).limit(limit))
 	if err != nil {
-		return 0, err
+		return gone, err
 	}
+	gone.versions = -int64(len(ids))
 	for part := range chunks(ids) {
-		err := errors.Join(tx.deleteIn("asset", "version_id", part), tx.deleteIn("manifest", "version_id", part),
-			tx.deleteIn("version_usage", "version_id", part), tx.deleteIn("version", "id", part))
-		if err != nil {
-			return 0, err
+		assets, err := tx.dropAssets(domainID, part, nil)
+		if err := errors.Join(err, tx.deleteIn("manifest", "version_id", part),
+			tx.deleteIn("version_usage", "version_id", part), tx.deleteIn("version", "id", part)); err != nil {
+			return gone, err
 		}
+		gone.files, gone.bytes, gone.contents = gone.files+assets.files, gone.bytes+assets.bytes, gone.contents+assets.contents
 	}
-	return len(ids), nil
+	return gone, nil
 }

@@ -94,7 +94,7 @@ type command struct {
 func run(ctx context.Context, env *Env) (err error) {
 	commands := []command{
 		serveCommand(), quickstartCommand(), loginCommand(), uploadCommand(), downloadCommand(), whoamiCommand(), accessKeyCommand(),
-		awsModelCommand(), doctorCommand(), reportCommand(), fsckCommand(), versionCommand(),
+		awsModelCommand(), applyCommand(), diffCommand(), exportCommand(), doctorCommand(), reportCommand(), fsckCommand(), versionCommand(),
 	}
 	commands = append(commands, env.operations(env.asked(commands))...)
 	var root struct{}

@@ -11,6 +11,7 @@ import (
 
 	"packhouse/internal/app"
 	"packhouse/internal/config"
+	"packhouse/internal/organisation"
 )
 
 func serveCommand() command {
@@ -79,28 +80,37 @@ Next, in another terminal:
 }
 
 func quickstart(ctx context.Context, env *Env, cfg config.Config, a *app.App) error {
-	o, err := parseOrganisation(organisationFile)
+	f, err := organisation.Parse("organisation.yaml", organisationFile)
 	if err != nil {
 		return err
 	}
+	o := f.Domains[0]
 	path, _ := a.Credentials()
-	api, err := adminClient(ctx, env, a, path)
+	api, err := adminCaller(ctx, env, a, path)
 	if err != nil {
 		return err
 	}
-	made, err := o.apply(ctx, api)
+	options, err := api.options(ctx)
+	if err != nil {
+		return err
+	}
+	options.CreateOnly = true // whoever has changed something wants it so
+	plan, err := organisation.Make(ctx, api, f, options)
+	if err == nil {
+		err = plan.Apply(ctx, api, false, nil)
+	}
 	if err != nil {
 		return fmt.Errorf("set up the model organisation: %w", err)
 	}
 	state := "is there already"
-	if made > 0 {
+	if len(plan.Changes) > 0 {
 		state = "is set up"
 	}
-	fmt.Fprintf(env.Stdout, "Packhouse %s serves at %s\nThe model organisation, domain %s, %s:\n\n", env.Version, a.URL(), o.Domain, state)
+	fmt.Fprintf(env.Stdout, "Packhouse %s serves at %s\nThe model organisation, domain %s, %s:\n\n", env.Version, a.URL(), o.Name, state)
 	for _, r := range o.Repositories {
 		from := strings.Join(r.Upstreams, ", ")
-		if r.ExternalConnection != "" {
-			from = r.ExternalConnection
+		if len(r.ExternalConnections) > 0 {
+			from = strings.Join(r.ExternalConnections, ", ")
 		}
 		if from == "" {
 			fmt.Fprintf(env.Stdout, "  %s\n", r.Name)
@@ -108,8 +118,8 @@ func quickstart(ctx context.Context, env *Env, cfg config.Config, a *app.App) er
 		}
 		fmt.Fprintf(env.Stdout, "  %-16s <- %s\n", r.Name, from)
 	}
-	if o.declaresRetention() {
-		fmt.Fprintln(env.Stdout, "\nThe file's retention rules take effect with a later release; nothing is deleted by itself now.")
+	for _, n := range plan.Notes {
+		fmt.Fprintf(env.Stdout, "\n%s; the part of the file takes effect with a later release, and nothing is deleted by itself now.\n", n)
 	}
 	fmt.Fprintf(env.Stdout, `
 Next, in another terminal (the administrator's key is in %[1]s):
@@ -124,21 +134,19 @@ Next, in another terminal (the administrator's key is in %[1]s):
   npm publish                # at once visible through frontend-app
 
   aws codeartifact list-repositories --region %[6]s
-`, path, quote(absolute(path)), a.URL(), pathLine(), o.Domain, cfg.Region)
+`, path, quote(absolute(path)), a.URL(), pathLine(), o.Name, cfg.Region)
 	return nil
 }
 
-// adminClient calls the API as the administrator whose key the first start left.
-func adminClient(ctx context.Context, env *Env, a *app.App, credentials string) (*apiClient, error) {
+// adminCaller calls the API as the administrator whose key the first start left.
+func adminCaller(ctx context.Context, env *Env, a *app.App, credentials string) (*operationCaller, error) {
 	key, err := profileKey(ctx, credentials, defaultProfile)
 	if err != nil {
 		return nil, fmt.Errorf("the administrator's key is needed to set things up: %w", err)
 	}
-	service, ok := serviceNamed(env, "codeartifact")
-	if !ok {
-		return nil, errors.New("this build has no codeartifact operations")
-	}
-	return newAPIClient(env, service, a.LocalURL(), a.Region(), key)
+	return &operationCaller{services: env.Services, clients: map[string]*apiClient{}, dial: func(_ context.Context, s Service) (*apiClient, error) {
+		return newAPIClient(env, s, a.LocalURL(), a.Region(), key)
+	}}, nil
 }
 
 // absolute makes a path that holds in another folder.

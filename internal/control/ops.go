@@ -99,6 +99,12 @@ func (a *API) Rows() []restjson.Row {
 		row(a, "ListStorageFindings", get, "/v1/storage-check/findings", onChecked, a.listStorageFindings, "list what a check of stored bytes has found"),
 		row(a, "StartStorageCheck", post, "/v1/storage-check", onChecked, a.startStorageCheck, "check every stored byte against its digest, in the background"),
 		row(a, "StopStorageCheck", kill, "/v1/storage-check", onChecked, a.stopStorageCheck, "stop a check of stored bytes"),
+		row(a, "DeleteDomainQuota", kill, "/v1/domain/quota", onDomain, a.deleteDomainQuota, "lift the limits on what a domain may hold"),
+		row(a, "DeleteRepositoryQuota", kill, "/v1/repository/quota", onRepository, a.deleteRepositoryQuota, "lift the limits on what a repository may hold"),
+		row(a, "GetDomainQuota", get, "/v1/domain/quota", onDomain, a.getDomainQuota, "show how much a domain may hold, and how much it does"),
+		row(a, "GetRepositoryQuota", get, "/v1/repository/quota", onRepository, a.getRepositoryQuota, "show how much a repository may hold, and how much it does"),
+		row(a, "PutDomainQuota", put, "/v1/domain/quota", onDomain, a.putDomainQuota, "limit what the repositories of a domain may hold together: bytes, versions, the size of an asset"),
+		row(a, "PutRepositoryQuota", put, "/v1/repository/quota", onRepository, a.putRepositoryQuota, "limit what a repository may hold: bytes, versions, the size of an asset"),
 	}
 }
 

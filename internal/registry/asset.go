@@ -104,7 +104,9 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 	case h.source != nil:
 		return s.bringIn(ctx, v, k, h, since)
 	case h.at != root && !s.traits(k.c.Format).changes(k.version):
+		full := false
 		err := s.db.Update(ctx, func(tx *catalog.Tx) error {
+			full = false
 			row, err := tx.Version(h.version.PackageID, k.version)
 			if fault.Is(err, fault.NotFound) {
 				return nil // deleted since: the next turn sees it
@@ -120,10 +122,17 @@ func (s *Service) bring(ctx context.Context, root *node, k contentKey) (content 
 			if err != nil {
 				return err
 			}
-			return s.retain(tx, root, k.c, v.packages[h.at].DisplayName, row.Version, assets, nil)
+			err = s.retain(tx, root, k.c, v.packages[h.at].DisplayName, row.Version, assets, nil)
+			if full = fault.Is(err, fault.Quota); full {
+				err = nil
+			}
+			return err
 		})
-		s.observe(k.c.Format, "retained")
-		return nil, true, err
+		if err != nil || !full {
+			s.observe(k.c.Format, "retained")
+			return nil, true, err
+		}
+		// There is no room for it here: it is served from where it is.
 	}
 	content, err = s.stored(ctx, st, root, h)
 	if err == nil {
@@ -436,7 +445,8 @@ func (s *Service) arrive(ctx context.Context, into *node, k contentKey, h hit, s
 // ingest retains a fetched asset in every repository it was fetched for and in
 // those with the connection. Those that went meanwhile, or may not have the
 // version any more because the name was published inside, are left out;
-// NotFound when none is left that asked for it.
+// NotFound when none is left that asked for it. Those whose quota has no room
+// keep nothing, and their clients get the asset all the same.
 func (s *Service) ingest(ctx context.Context, a *arrival, k contentKey, version artifact.Version, info blob.Info) error {
 	asset := artifact.Asset{Name: k.name, Size: info.Size, Digests: info.Digests}
 	facts, err := s.inspect(ctx, k, info)
@@ -465,8 +475,10 @@ func (s *Service) ingest(ctx context.Context, a *arrival, k contentKey, version 
 			asked[root] = at
 		}
 	}
+	stored := false
 	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
-		kept := false
+		stored = false
+		served := false
 		for root, at := range asked {
 			v, err := s.lookIn(tx, root, k.c)
 			if err != nil {
@@ -477,18 +489,20 @@ func (s *Service) ingest(ctx context.Context, a *arrival, k contentKey, version 
 			}
 			for _, n := range []*node{root, at} {
 				err := s.retain(tx, n, k.c, displayName(k.c), version, []catalog.Asset{{Asset: asset}}, facts)
-				if err != nil && !fault.Is(err, fault.NotFound) {
+				full := fault.Is(err, fault.Quota)
+				if err != nil && !full && !fault.Is(err, fault.NotFound) {
 					return err
 				}
-				kept = kept || err == nil && n == root
+				stored = stored || err == nil
+				served = served || (err == nil || full) && n == root
 			}
 		}
-		if !kept {
+		if !served {
 			return notVisible(k.c)
 		}
 		return nil
 	})
-	if err == nil {
+	if err == nil && stored {
 		s.observe(k.c.Format, "ingested")
 	}
 	return err
@@ -529,7 +543,8 @@ func displayName(c artifact.Coordinates) string {
 
 // retain puts a reference to a version, whose manifest is loaded, into a
 // repository. One that is there already stays as it is, and gets the assets it
-// lacks if it is of the same origin; facts are what they say of it.
+// lacks if it is of the same origin; facts are what they say of it. Quota, with
+// nothing done, when the repository may not hold that much more.
 func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, display string, v artifact.Version, assets []catalog.Asset, facts []byte) error {
 	repo, err := rowOf(tx, n)
 	if err != nil {
@@ -548,6 +563,9 @@ func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, displa
 			return err
 		}
 	} else if !fault.Is(err, fault.NotFound) {
+		return err
+	}
+	if err := admit(tx, n, 1, plainAssets(assets)); err != nil {
 		return err
 	}
 	// What was visible from here stays visible, only from nearer by: answers
@@ -575,16 +593,26 @@ func (s *Service) retain(tx *catalog.Tx, n *node, c artifact.Coordinates, displa
 
 // extend adds the assets that a retained version lacks, and the facts in them.
 func (s *Service) extend(tx *catalog.Tx, n *node, p catalog.Package, row catalog.Version, assets []catalog.Asset, facts []byte) error {
-	added := 0
+	var lacking []artifact.Asset
 	for _, a := range assets {
-		if err := tx.InsertAsset(p, row.ID, a.Asset); err == nil {
-			added++
-		} else if !fault.Is(err, fault.Conflict) {
+		switch _, err := tx.Asset(row.ID, a.Name); {
+		case fault.Is(err, fault.NotFound):
+			lacking = append(lacking, a.Asset)
+		case err != nil:
 			return err
 		}
 	}
+	added := len(lacking)
 	if added == 0 {
 		return nil
+	}
+	if err := admit(tx, n, 0, lacking); err != nil {
+		return err
+	}
+	for _, a := range lacking {
+		if err := tx.InsertAsset(p, row.ID, a); err != nil {
+			return err
+		}
 	}
 	all, err := tx.Assets(row.ID, "", 0)
 	if err != nil {

@@ -53,7 +53,7 @@ func (q *CopyRequest) numbers() ([]string, error) {
 // the connection; the source keeps nothing.
 //
 // NotFound when a repository, or anything of the package at the source, is
-// missing.
+// missing; Quota, with nothing copied, when the destination cannot hold it all.
 func (s *Service) Copy(ctx context.Context, q CopyRequest) (out Outcome, err error) {
 	numbers, err := q.numbers()
 	if err != nil {
@@ -347,6 +347,9 @@ func (c *copying) copy(p catalog.Package, m move) error {
 		if err := c.tx.DeleteVersion(p, *m.over); err != nil {
 			return err
 		}
+	}
+	if err := admit(c.tx, c.destination, 1, plainAssets(assets)); err != nil {
+		return err
 	}
 	row, err := c.tx.InsertVersion(p, m.from.Version)
 	if err != nil {

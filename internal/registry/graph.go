@@ -18,7 +18,8 @@ type domainKey struct{ owner, name string }
 type graph struct {
 	domain catalog.Domain
 	byName map[string]*node
-	groups *artifact.Groups // nil: everything is allowed
+	groups *artifact.Groups          // nil: everything is allowed
+	quotas map[string]catalog.Limits // by the ID of the repository or domain
 }
 
 // node is one repository in its graph.
@@ -103,8 +104,15 @@ func (s *Service) graph(ctx context.Context, owner, name string) (*graph, error)
 		if err != nil {
 			return nil, err
 		}
+		quotas, err := tx.Quotas(d.ID)
+		if err != nil {
+			return nil, err
+		}
 		g := s.newGraph(d, repos)
-		g.groups = arranged(groups)
+		g.groups, g.quotas = arranged(groups), make(map[string]catalog.Limits, len(quotas))
+		for _, q := range quotas {
+			g.quotas[q.Scope] = q.Limits
+		}
 		return g, nil
 	})
 }

@@ -53,12 +53,17 @@ func publishable(p catalog.Package, n *node) error {
 // Stage stores the bytes of an asset to be published. They are durable on
 // return and swept away later unless Publish refers to them. Invalid when the
 // name is none for an asset, or content ends in an error without a kind: it is
-// the client's.
+// the client's. Quota when no asset of that size may be in the repository; what
+// announces its size (Announced) is refused unread.
 func (r *Repo) Stage(ctx context.Context, c artifact.Coordinates, name string, content io.Reader) (Staged, error) {
 	if err := r.MayPublish(ctx, c); err != nil {
 		return Staged{}, err
 	}
 	if err := artifact.CheckAssetName(name); err != nil {
+		return Staged{}, err
+	}
+	content, err := r.node.within(name, content)
+	if err != nil {
 		return Staged{}, err
 	}
 	info, err := r.store(ctx, r.node.graph.domain.ID, content)
@@ -112,7 +117,8 @@ func brokenOff(err error) error {
 // Conflict, with nothing changed, when the version is here and takes no more,
 // when it has another asset of one of the names, or when it is visible through
 // upstreams that the package may come from (section 7.6). Quota when the
-// version would have too many assets.
+// version would have too many assets, or the repository or its domain hold too
+// much.
 func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publication) (artifact.Version, error) {
 	r.does(publishAction, c, p.Version)
 	if err := r.MayPublish(ctx, c); err != nil {
@@ -194,6 +200,15 @@ func (s *Service) create(ctx context.Context, tx *catalog.Tx, n *node, row catal
 	if v.Published.IsZero() {
 		v.Published = s.opt.Now().UTC().Truncate(time.Microsecond)
 	}
+	switch there, err := tx.HasVersion(row.ID, v.Number); {
+	case err != nil:
+		return v, err
+	case there:
+		return v, exists(row.Coordinates, v.Number)
+	}
+	if err := admit(tx, n, 1, assets); err != nil {
+		return v, err
+	}
 	stored, err := tx.InsertVersion(row, v)
 	if err != nil {
 		return v, err
@@ -271,6 +286,9 @@ func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog
 	}
 	have = append(have, lacking...)
 	if err := s.mayHold(held.Version, len(have)); err != nil {
+		return held.Version, err
+	}
+	if err := admit(tx, n, 0, lacking); err != nil {
 		return held.Version, err
 	}
 	for _, a := range lacking {

@@ -68,6 +68,7 @@ func Shapes() restjson.Shapes {
 		"MaxResults":                        s{Min: 1, Max: 1000},
 		"ReadingRate":                       s{Min: 1 << 20, Max: 1 << 40},
 		"ReportDays":                        s{Min: 1, Max: 1826},
+		"QuotaLimit":                        s{Min: 0, Max: 1 << 62},
 
 		"AllowPublish":                      s{Enum: []string{"ALLOW", "BLOCK"}},
 		"AllowUpstream":                     s{Enum: []string{"ALLOW", "BLOCK"}},

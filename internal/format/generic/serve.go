@@ -167,7 +167,7 @@ func put(w http.ResponseWriter, r *format.Request, c artifact.Coordinates, versi
 	if err != nil {
 		return err
 	}
-	staged, err := r.Repo.Stage(ctx, c, name, r.Body)
+	staged, err := r.Repo.Stage(ctx, c, name, registry.Announced(r.Body, r.ContentLength))
 	if err != nil {
 		return err
 	}

@@ -1,1 +1,0 @@
--- This number belongs to a step that is being written on another branch.

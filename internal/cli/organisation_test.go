@@ -1,0 +1,503 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"pgregory.net/rapid"
+
+	"packhouse/internal/organisation"
+)
+
+// write puts a file into the home folder.
+func (h *house) write(name, text string) string {
+	h.t.Helper()
+	path := filepath.Join(h.home, name)
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		h.t.Fatal(err)
+	}
+	return path
+}
+
+func (h *house) apply(text string, args ...string) string {
+	h.t.Helper()
+	return h.must(append([]string{"apply", "-f", h.write("organisation.yaml", text)}, args...)...)
+}
+
+const acme = `
+domains:
+  - name: acme
+    tags: {team: platform}
+    policy:
+      Version: 2012-10-17
+      Statement:
+        Effect: Allow
+        Principal: {AWS: "arn:aws:iam::123456789012:root"}
+        Action: codeartifact:DescribeDomain
+        Resource: "*"
+    quota: {maxBytes: 10GiB, maxVersions: 1000}
+    repositories:
+      - name: app
+        description: what is built
+        upstreams: [lib, public]
+        policy: '{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":"*","Action":["codeartifact:ReadFromRepository"],"Resource":["*"]}]}'
+        tags: {stage: test}
+      - name: public
+        format: npm
+        externalConnection: public:npmjs
+        quota: {maxAssetBytes: 1MB}
+      - {name: lib, versionPolicy: RELEASE}
+    packageGroups:
+      - pattern: /npm/acme/kit~
+        contactInfo: kit@acme.test
+      - pattern: /npm/acme/*
+        description: ours
+        originRestrictions: {PUBLISH: ALLOW_SPECIFIC_REPOSITORIES, EXTERNAL_UPSTREAM: BLOCK}
+        allowedRepositories: {PUBLISH: [lib]}
+policies:
+  - name: deploy
+    document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "codeartifact:*", Resource: "*"}]}
+groups:
+  - name: developers
+    attachedPolicies: [deploy, "arn:aws:iam::aws:policy/AWSCodeArtifactReadOnlyAccess"]
+users:
+  - name: ada
+    path: /staff/
+    groups: [developers]
+    tags: {floor: "2"}
+    inlinePolicies:
+      own: {Version: "2012-10-17", Statement: [{Effect: Deny, Action: ["codeartifact:DeleteDomain"], Resource: "*"}]}
+roles:
+  - name: ci
+    description: builds
+    maxSessionDuration: 7200
+    trustPolicy: {Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:root"}, Action: "sts:AssumeRole"}]}
+    attachedPolicies: [deploy]
+`
+
+func TestApply_MakesWhatTheFileSaysOnce(t *testing.T) {
+	h := open(t)
+	if out := h.apply(acme, "--plan"); !strings.Contains(out, "+ repository acme/app") || !strings.Contains(out, "14 to create, 0 to change") {
+		t.Errorf("plan:\n%s", out)
+	}
+	if got := h.must("list-domains", "--query", "length(domains)"); got != "0\n" {
+		t.Error("--plan did something")
+	}
+	if out := h.apply(acme); !strings.HasSuffix(out, "done\n") {
+		t.Errorf("apply:\n%s", out)
+	}
+	for range 2 {
+		if out := h.apply(acme); !strings.Contains(out, "nothing to do") || strings.Contains(out, "done") {
+			t.Errorf("once more:\n%s", out)
+		}
+	}
+	for _, c := range []struct{ query, want string }{
+		{"describe-repository --domain acme --repository app --query repository.upstreams[].repositoryName", "lib\tpublic"},
+		{"describe-repository --domain acme --repository public --query repository.[format,externalConnections[0].externalConnectionName]", "npm\tpublic:npmjs"},
+		{"list-allowed-repositories-for-group --domain acme --package-group /npm/acme/* --origin-restriction-type PUBLISH --query allowedRepositories", "lib"},
+		{"describe-package-group --domain acme --package-group /npm/acme/kit~ --query packageGroup.parent.pattern", "/npm/acme/*"},
+		{"get-domain-quota --domain acme --query quota.maxBytes", "10737418240"},
+		{"list-groups-for-user --user-name ada --query Groups[].GroupName", "developers"},
+		{"get-user --user-name ada --query User.Path", "/staff/"},
+		{"list-attached-group-policies --group-name developers --query length(AttachedPolicies)", "2"},
+		{"get-role --role-name ci --query Role.MaxSessionDuration", "7200"},
+	} {
+		if got := strings.TrimSpace(h.must(append(strings.Fields(c.query), "--output", "text")...)); got != c.want {
+			t.Errorf("%s: %q, want %q", c.query, got, c.want)
+		}
+	}
+}
+
+func TestDiff_TellsOfDrift(t *testing.T) {
+	h := open(t)
+	h.apply(acme)
+	file := h.write("organisation.yaml", acme)
+	// The administrator is in no file, and is who asks.
+	if r := h.run("diff", "-f", file); r.code != exitOK || !strings.Contains(r.stdout, "user admin is not in the file") {
+		t.Errorf("%+v", r)
+	}
+	h.must("update-repository", "--domain", "acme", "--repository", "app", "--upstreams", "repositoryName=public", "--description", "other")
+	h.must("create-repository", "--domain", "acme", "--repository", "legacy")
+	h.must("remove-user-from-group", "--user-name", "ada", "--group-name", "developers")
+	r := h.run("diff", "-f", file)
+	for _, want := range []string{
+		"~ repository acme/app", `description: "other" -> "what is built"`, `upstreams: ["public"] -> ["lib","public"]`,
+		"~ user ada", "? repository acme/legacy is not in the file", "0 to create, 2 to change, 0 to delete",
+	} {
+		if r.code != exitFailed || !strings.Contains(r.stdout, want) {
+			t.Errorf("exit %d, lacks %q:\n%s%s", r.code, want, r.stdout, r.stderr)
+		}
+	}
+	r = h.run("diff", "-f", file, "--output", "json")
+	var plan organisation.Plan
+	if err := json.Unmarshal([]byte(r.stdout), &plan); err != nil || len(plan.Changes) != 2 || len(plan.Extra) != 1 || plan.Changes[0].Calls[0].Operation != "UpdateRepository" {
+		t.Errorf("%v\n%s", err, r.stdout)
+	}
+	h.apply(acme)
+	if r := h.run("diff", "-f", file); r.code != exitFailed || !strings.Contains(r.stdout, "nothing to do\n") {
+		t.Errorf("what is not in the file is no longer told: %+v", r)
+	}
+	h.apply(acme, "--prune")
+	if r := h.run("diff", "-f", file); r.code != exitOK {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestApply_PackagesGoOnlyByForce(t *testing.T) {
+	h := open(t)
+	h.domainWith("keep", "full")
+	h.publish("full", "hello", "1.0.0")
+	file := "domain: my-domain\nrepositories: [{name: keep}]\n"
+	r := h.run("apply", "-f", h.write("o.yaml", file), "--prune")
+	if r.code != exitFailed || !strings.Contains(r.stderr, "it holds packages") || !strings.Contains(r.stdout, "needs --force") {
+		t.Errorf("%+v", r)
+	}
+	h.must("describe-repository", "--domain", "my-domain", "--repository", "full")
+	h.apply(file, "--prune", "--force")
+	if r := h.run("describe-repository", "--domain", "my-domain", "--repository", "full"); r.code == exitOK {
+		t.Error("it is there still")
+	}
+}
+
+func TestApply_WhatIsNotDeclaredIsLeftAlone(t *testing.T) {
+	h := open(t)
+	h.apply(acme)
+	out := h.apply("domain: acme\nrepositories:\n  - {name: app, description: new}\n  - name: lib\n  - name: public\n", "--prune")
+	if !strings.Contains(out, "0 to create, 1 to change, 0 to delete") {
+		t.Errorf("%s", out)
+	}
+	// An empty value asks for nothing to be there.
+	out = h.apply("domain: acme\npolicy: null\nquota: {}\ntags: {}\nrepositories:\n  - {name: app, upstreams: [], policy: , tags: {}}\n  - name: lib\n  - {name: public, externalConnection: null, quota: }\n")
+	if !strings.Contains(out, "- domain policy acme") || !strings.Contains(out, "0 to create, 3 to change, 4 to delete") {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestApply_UpstreamsTurnRound(t *testing.T) {
+	h := open(t)
+	file := func(order ...string) string {
+		text := "domain: acme\nrepositories:\n"
+		for i, name := range order {
+			up := ""
+			if i+1 < len(order) {
+				up = order[i+1]
+			}
+			text += fmt.Sprintf("  - {name: %s, upstreams: [%s]}\n", name, up)
+		}
+		return text
+	}
+	h.apply(file("aa", "bb", "cc"))
+	h.apply(file("cc", "bb", "aa"))
+	h.apply(file("bb", "aa", "cc"))
+	if out := h.apply(file("bb", "aa", "cc")); !strings.Contains(out, "nothing to do") {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestApply_WrongFile(t *testing.T) {
+	home := isolate(t)
+	path := filepath.Join(home, "o.yaml")
+	if err := os.WriteFile(path, []byte("domain: acme\nrepositories:\n  - name: app\n    upstreem: [lib]\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, command := range []string{"apply", "diff"} {
+		r := runCommand(t.Context(), home, command, "-f", path)
+		if r.code != exitUsage || !strings.Contains(r.stderr, `o.yaml:4:5: unknown key "upstreem"; did you mean "upstreams"?`) {
+			t.Errorf("%s: %+v", command, r)
+		}
+	}
+	if r := runCommand(t.Context(), home, "apply"); r.code != exitUsage || !strings.Contains(r.stderr, "--file") {
+		t.Errorf("%+v", r)
+	}
+}
+
+func TestApply_SomebodyElseWasFaster(t *testing.T) {
+	h := open(t)
+	h.apply("domain: acme\npolicy: {Version: '2012-10-17', Statement: [{Effect: Allow, Principal: '*', Action: 'codeartifact:DescribeDomain', Resource: '*'}]}\n")
+	f, err := organisation.Parse("o", []byte(strings.Replace(acme, "codeartifact:DescribeDomain", "codeartifact:ListRepositoriesInDomain", 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	api := newOperationCaller(&Env{Services: Services(), LookupEnv: os.LookupEnv, Home: h.home, Stderr: os.Stderr, Version: "test"}, clientFlags{})
+	options, err := api.options(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := organisation.Make(t.Context(), api, f, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := `{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"codeartifact:DeleteDomain","Resource":"*"}]}`
+	h.must("put-domain-permissions-policy", "--domain", "acme", "--policy-document", policy)
+	if err := plan.Apply(t.Context(), api, false, nil); err == nil || !strings.Contains(err.Error(), "changed since the plan was made") {
+		t.Errorf("a policy of somebody else is overwritten: %v", err)
+	}
+	if got := h.must("get-domain-permissions-policy", "--domain", "acme", "--query", "policy.document"); !strings.Contains(got, "DeleteDomain") {
+		t.Error(got)
+	}
+}
+
+// caller speaks to the house as its administrator.
+func (h *house) caller() (*operationCaller, organisation.Options) {
+	h.t.Helper()
+	path, _ := h.app.Credentials()
+	key, err := profileKey(h.t.Context(), path, defaultProfile)
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	env := &Env{Services: Services(), Version: "test"}
+	api := &operationCaller{services: env.Services, clients: map[string]*apiClient{}}
+	for _, s := range env.Services {
+		if api.clients[s.Name], err = newAPIClient(env, s, h.app.URL(), h.app.Region(), key); err != nil {
+			h.t.Fatal(err)
+		}
+	}
+	options, err := api.options(h.t.Context())
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	return api, options
+}
+
+// Any organisation, put in the place of any other, is what the file says; what
+// is exported, put on another server, is exported there as well.
+func TestExport_GoesRound(t *testing.T) {
+	one, two := open(t), open(t)
+	a, options := one.caller()
+	b, _ := two.caller()
+	options.Prune, options.Force = true, true
+	bring := func(t *rapid.T, api organisation.API, text []byte) {
+		f, err := organisation.Parse("generated.yaml", text)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, text)
+		}
+		for turn := range 2 {
+			plan, err := organisation.Make(one.t.Context(), api, f, options)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+			if turn == 1 && !plan.Empty() {
+				t.Fatalf("applied, and still there is %+v\n%s", plan.Changes, text)
+			}
+			if err := plan.Apply(one.t.Context(), api, true, nil); err != nil {
+				t.Fatalf("%v\n%s", err, text)
+			}
+		}
+	}
+	export := func(t *rapid.T, api organisation.API) []byte {
+		f, _, err := organisation.Export(one.t.Context(), api, options, "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := f.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	checks := flag.Lookup("rapid.checks").Value
+	before := checks.String()
+	if err := checks.Set("20"); err != nil { // each is some hundred calls of two servers
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = checks.Set(before) })
+	rapid.Check(t, func(t *rapid.T) {
+		file := generated(t)
+		text, err := file.Marshal()
+		if err != nil {
+			t.Fatal(err)
+		}
+		bring(t, a, text)
+		first := export(t, a)
+		bring(t, b, []byte("domains: []\npolicies: []\ngroups: []\nusers: [{name: admin}]\nroles: []\n"))
+		bring(t, b, first)
+		if diff := cmp.Diff(string(first), string(export(t, b))); diff != "" {
+			t.Fatalf("exported elsewhere: %s", diff)
+		}
+	})
+}
+
+// generated is an organisation with the administrator in it.
+func generated(t *rapid.T) *organisation.File {
+	subset := func(label string, from ...string) (out []string) {
+		for _, v := range from {
+			if rapid.Bool().Draw(t, label+" "+v) {
+				out = append(out, v)
+			}
+		}
+		return out
+	}
+	words := rapid.SampledFrom([]string{"", "plain", "with: colon", "2012-10-17", "yes", "ünïcode ☃", `quote " and '`, "# no comment", "1e3", " spaces "})
+	text := func(label string) *string { return new(words.Draw(t, label)) }
+	tags := func(label string) map[string]string {
+		out := map[string]string{}
+		for _, key := range subset(label, "team", "stage", "on") {
+			out[key] = words.Filter(func(s string) bool { return !strings.ContainsAny(s, `"'#☃`) }).Draw(t, label)
+		}
+		return out
+	}
+	document := func(label, action string, principal bool) *organisation.Document {
+		if rapid.IntRange(0, 2).Draw(t, label) == 0 {
+			return nil
+		}
+		s := map[string]any{"Effect": rapid.SampledFrom([]string{"Allow", "Deny"}).Draw(t, label), "Action": action, "Resource": []any{"*"}}
+		if rapid.Bool().Draw(t, label) {
+			s["Action"] = []any{action, "codeartifact:TagResource"}
+		}
+		if principal {
+			s["Principal"] = rapid.SampledFrom([]any{"*", map[string]any{"AWS": "arn:aws:iam::123456789012:root"}}).Draw(t, label)
+			s["Effect"] = "Allow"
+		}
+		return &organisation.Document{Value: map[string]any{"Version": "2012-10-17", "Statement": []any{s}}}
+	}
+	size := func(label string) *organisation.Quota {
+		if rapid.Bool().Draw(t, label) {
+			return nil
+		}
+		return &organisation.Quota{MaxBytes: new(organisation.Bytes(rapid.Int64Range(0, 1<<50).Draw(t, label))), MaxVersions: new(rapid.Int64Range(0, 1<<40).Draw(t, label))}
+	}
+	f := &organisation.File{Policies: []organisation.ManagedPolicy{}, Groups: []organisation.Group{}, Roles: []organisation.Role{}}
+	for _, name := range subset("domain", "acme", "beta") {
+		d := organisation.Domain{Name: name}
+		d.Repositories, d.PackageGroups = []organisation.Repository{}, []organisation.PackageGroup{}
+		d.Tags, d.Policy, d.Quota = tags("domain tags"), document("domain policy", "codeartifact:DescribeDomain", true), size("domain quota")
+		names := rapid.Permutation([]string{"r1", "r2", "r3", "r4", "r5"}).Draw(t, "names")
+		names = names[:rapid.IntRange(0, len(names)).Draw(t, "repositories")]
+		for i, repo := range names {
+			r := organisation.Repository{
+				Name: repo, Description: text("description"), Tags: tags("tags"), Policy: document("policy", "codeartifact:ReadFromRepository", true), Quota: size("quota"),
+				VersionPolicy: new(rapid.SampledFrom([]string{"RELEASE", "MIXED", "SNAPSHOT"}).Draw(t, "version policy")),
+			}
+			r.Upstreams = append([]string{}, subset("upstreams", names[i+1:]...)...)
+			if rapid.Bool().Draw(t, "reversed") {
+				slices.Reverse(r.Upstreams)
+			}
+			r.ExternalConnections = subset("connections", "public:npmjs")
+			d.Repositories = append(d.Repositories, r)
+		}
+		for _, pattern := range subset("group", "/*", "/npm/*", "/npm/acme~", "/npm/acme/*", "/npm/acme/kit~", "/npm/acme/kit$", "/pypi//tool$") {
+			g := organisation.PackageGroup{
+				Pattern: pattern, ContactInfo: text("contact"), Description: text("group"),
+				OriginRestrictions: map[string]string{}, AllowedRepositories: map[string][]string{},
+			}
+			for _, way := range []string{"PUBLISH", "INTERNAL_UPSTREAM", "EXTERNAL_UPSTREAM"} {
+				modes := []string{"ALLOW", "BLOCK", "ALLOW_SPECIFIC_REPOSITORIES", "INHERIT"}
+				if pattern == "/*" {
+					modes = modes[:3]
+				}
+				mode := rapid.SampledFrom(modes).Draw(t, "mode")
+				g.OriginRestrictions[way] = mode
+				if mode == "ALLOW_SPECIFIC_REPOSITORIES" {
+					g.AllowedRepositories[way] = subset("allowed", names...)
+				}
+			}
+			d.PackageGroups = append(d.PackageGroups, g)
+		}
+		f.Domains = append(f.Domains, d)
+	}
+	if len(f.Domains) == 0 {
+		f.Domains = []organisation.Domain{{Name: "only"}}
+	}
+	var policies, groups []string
+	for _, name := range []string{"deploy", "audit"} { // always: what a file leaves unmanaged may be attached to them
+		doc := document("managed", "codeartifact:List*", false)
+		policies = append(policies, name)
+		if doc == nil {
+			doc = &organisation.Document{Value: map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{"Effect": "Allow", "Action": "*", "Resource": "*"}}}}
+		}
+		f.Policies = append(f.Policies, organisation.ManagedPolicy{Name: name, Document: doc})
+	}
+	rights := func(label string) (r organisation.Rights) {
+		r.AttachedPolicies = subset(label, append(policies, "arn:aws:iam::aws:policy/AWSCodeArtifactReadOnlyAccess")...)
+		if doc := document(label, "codeartifact:Get*", false); doc != nil {
+			r.Policies = map[string]*organisation.Document{"own": doc}
+		}
+		return r
+	}
+	for _, name := range subset("groups", "developers", "operators") {
+		f.Groups = append(f.Groups, organisation.Group{Name: name, Rights: rights("group rights")})
+		groups = append(groups, name)
+	}
+	f.Users = []organisation.User{{Name: "admin"}}
+	for _, name := range subset("users", "ada", "bob") {
+		f.Users = append(f.Users, organisation.User{Name: name, Groups: subset("membership", groups...), Tags: tags("user tags"), Rights: rights("user rights")})
+	}
+	for _, name := range subset("roles", "ci") {
+		trust := &organisation.Document{Value: map[string]any{"Version": "2012-10-17", "Statement": []any{map[string]any{
+			"Effect": "Allow", "Principal": map[string]any{"AWS": "arn:aws:iam::123456789012:root"}, "Action": "sts:AssumeRole",
+		}}}}
+		f.Roles = append(f.Roles, organisation.Role{
+			Name: name, Description: text("role"), TrustPolicy: trust, Tags: tags("role tags"), Rights: rights("role rights"),
+			MaxSessionDuration: new(rapid.Int64Range(3600, 43200).Draw(t, "session")),
+		})
+	}
+	return f
+}
+
+// cut is a server that a caller loses after so many calls that change something.
+type cut struct {
+	organisation.API
+	left int
+}
+
+var errCut = errors.New("cut off")
+
+func (c *cut) Call(ctx context.Context, operation string, in map[string]any) (map[string]any, error) {
+	for _, read := range []string{"List", "Describe", "Get"} {
+		if strings.HasPrefix(operation, read) {
+			return c.API.Call(ctx, operation, in)
+		}
+	}
+	if c.left--; c.left < 0 {
+		return nil, errCut
+	}
+	return c.API.Call(ctx, operation, in)
+}
+
+// Wherever an apply is cut off, the next one ends it: making, and taking away.
+func TestApply_GoesOnWhereItWasCutOff(t *testing.T) {
+	h := open(t)
+	api, options := h.caller()
+	options.Prune, options.Force = true, true
+	const nothing = "domains: []\npolicies: []\ngroups: []\nusers: [{name: admin}]\nroles: []\n"
+	run := func(api organisation.API, text string) (changes int, err error) {
+		f, err := organisation.Parse("o.yaml", []byte(text))
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan, err := organisation.Make(t.Context(), api, f, options)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(plan.Changes), plan.Apply(t.Context(), api, true, nil)
+	}
+	for _, texts := range [][2]string{{nothing, acme}, {acme, nothing}} {
+		for after := 0; ; after++ {
+			if _, err := run(api, texts[0]); err != nil {
+				t.Fatal(err)
+			}
+			_, err := run(&cut{api, after}, texts[1])
+			if err == nil {
+				break // nothing was cut off
+			}
+			if !errors.Is(err, errCut) {
+				t.Fatalf("after %d calls: %v", after, err)
+			}
+			if _, err := run(api, texts[1]); err != nil {
+				t.Fatalf("going on after %d calls: %v", after, err)
+			}
+			if n, err := run(api, texts[1]); n > 0 || err != nil {
+				t.Fatalf("after %d calls %d changes were left, %v", after, n, err)
+			}
+		}
+	}
+}
