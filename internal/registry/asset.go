@@ -488,7 +488,7 @@ func (s *Service) ingest(ctx context.Context, a *arrival, k contentKey, version 
 				continue
 			}
 			for _, n := range []*node{root, at} {
-				err := s.retain(tx, n, k.c, displayName(k.c), version, []catalog.Asset{{Asset: asset}}, facts)
+				err := s.retain(tx, n, k.c, s.displayName(k.c), version, []catalog.Asset{{Asset: asset}}, facts)
 				full := fault.Is(err, fault.Quota)
 				if err != nil && !full && !fault.Is(err, fault.NotFound) {
 					return err
@@ -534,9 +534,9 @@ func (s *Service) mergeFacts(f artifact.Format, manifest, facts []byte) ([]byte,
 }
 
 // displayName is how coordinates are written where nobody has said otherwise.
-func displayName(c artifact.Coordinates) string {
-	if c.Format == artifact.NPM && c.Namespace != "" {
-		return "@" + c.Namespace + "/" + c.Name
+func (s *Service) displayName(c artifact.Coordinates) string {
+	if full := s.traits(c.Format).FullName; full != nil {
+		return full(c)
 	}
 	return c.Name
 }

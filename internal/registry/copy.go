@@ -208,7 +208,7 @@ func (c *copying) open(w whereabouts) error {
 		return err
 	}
 	c.packages, c.tags = map[string]catalog.Package{}, w.tags
-	c.display = displayName(c.request.Coordinates)
+	c.display = c.service.displayName(c.request.Coordinates)
 	if c.existing, err = c.tx.Package(c.destination.repo.ID, c.request.Coordinates); err != nil && !fault.Is(err, fault.NotFound) {
 		return err
 	}

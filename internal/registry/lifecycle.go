@@ -230,7 +230,7 @@ func (s *Service) SetRestrictions(ctx context.Context, id artifact.RepositoryID,
 		if err != nil {
 			return err
 		}
-		p, _, err := tx.EnsurePackage(n.repo, c, displayName(c), r)
+		p, _, err := tx.EnsurePackage(n.repo, c, s.displayName(c), r)
 		if err != nil {
 			return err
 		}

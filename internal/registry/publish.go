@@ -146,7 +146,7 @@ func (r *Repo) Publish(ctx context.Context, c artifact.Coordinates, p Publicatio
 	}
 	display := p.DisplayName
 	if display == "" {
-		display = displayName(c)
+		display = s.displayName(c)
 	}
 	var v artifact.Version
 	err = s.db.Update(ctx, func(tx *catalog.Tx) error {
@@ -407,7 +407,7 @@ func (r *Repo) SetTag(ctx context.Context, c artifact.Coordinates, tag, version 
 		if err != nil {
 			return err
 		}
-		p, _, err := tx.EnsurePackage(repo, c, displayName(c), artifact.DefaultRestrictions(false))
+		p, _, err := tx.EnsurePackage(repo, c, r.service.displayName(c), artifact.DefaultRestrictions(false))
 		if err != nil {
 			return err
 		}

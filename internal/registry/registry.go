@@ -68,6 +68,9 @@ type Traits struct {
 	// again, such as a Maven snapshot; nil: none is. It is served from where it
 	// is and never retained elsewhere, and may be overwritten.
 	Changing func(version string) bool
+	// FullName is how the clients of the format write a package's name; nil: as
+	// its coordinates have it.
+	FullName func(artifact.Coordinates) string
 }
 
 // changes tells whether the content of a version is replaced again and again.

@@ -36,7 +36,7 @@ func New() Format { return Format{} }
 func (Format) Name() artifact.Format { return artifact.NPM }
 
 // Traits implements registry.Ecosystem: versions come whole, and never again.
-func (Format) Traits() registry.Traits { return registry.Traits{} }
+func (Format) Traits() registry.Traits { return registry.Traits{FullName: fullName} }
 
 // Normalize implements registry.Ecosystem. npm has nothing to normalise: names
 // are case-sensitive. A scope may be given with its "@".
