@@ -574,6 +574,29 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
+// TestWriteError_TellsWhoAsks: RFC 9457 for the Mavens that show it; never of a
+// file that is not there, which they would take for a failure of the server.
+func TestWriteError_TellsWhoAsks(t *testing.T) {
+	h := house(t)
+	asks := http.Header{"Accept": {"application/problem+json,*/*"}}
+	bad := upload(path(lib, "1.0", ".pom"), []byte("<html></html>"))
+	plain := h.Do(formattest.Admin, "repo", bad)
+	if got := plain.Header.Get("Content-Type"); !strings.HasPrefix(got, "text/plain") || plain.Status != http.StatusBadRequest {
+		t.Errorf("%d %s", plain.Status, got)
+	}
+	bad.Header = asks
+	a := h.Do(formattest.Admin, "repo", bad)
+	want := fmt.Sprintf(`{"title":"Bad Request","status":400,"detail":%q}`, strings.TrimSuffix(string(plain.Body), "\n"))
+	if got := a.Header.Get("Content-Type"); got != "application/problem+json" || a.Status != http.StatusBadRequest || string(a.Body) != want {
+		t.Errorf("%d %s %s, want %s", a.Status, got, a.Body, want)
+	}
+	for _, c := range []formattest.Call{{Path: path("none", "1.0", ".jar"), Header: asks}, {Path: "a", Header: asks, Method: http.MethodHead}} {
+		if a := h.Do(formattest.Admin, "repo", c); !strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain") {
+			t.Errorf("%s: %d %v", c.Path, a.Status, a.Header)
+		}
+	}
+}
+
 // FuzzServe sends any path and body: nothing may fail.
 func FuzzServe(f *testing.F) {
 	for _, path := range []string{
