@@ -17,7 +17,7 @@ NPM10=10.9.9 NPM11=11.21.2 YARN1=1.22.22 YARN4=4.18.1 PNPM=12.21.0 BUN=1.4.5
 NUGET=5.8.0
 AWSCLI=1.45.11 BOTO3=1.43.11
 PIP_OLD=19.3.1 PIP_NEW=26.3 UV=0.13.9 TWINE=7.0.0 POETRY=2.5.1 PDM=2.29.4 PDM_BACKEND=2.5.0 HISHEL=1.4.0 FLIT=4.2.0 PIPENV=2026.10.3
-MAVEN3=3.10.0 MAVEN4=4.0.0-rc-6 IVY=2.5.3 # beside the mvn and gradle of the machine
+MAVEN3=3.10.0 MAVEN4=4.0.0-rc-6 IVY=2.5.3 COURSIER=2.1.24 # beside the mvn and gradle of the machine
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/packhouse-test
 CLIENTS=$CACHE/clients
@@ -119,6 +119,17 @@ ivy_client() {
   chmod +x "$CLIENTS/ivy/bin/ivy" && echo "$IVY" >"$CLIENTS/ivy/.installed"
 }
 
+# coursier: the program and all that it is made of.
+coursier_client() {
+  local dir=$CLIENTS/coursier
+  rm -rf "$dir" && mkdir -p "$dir/bin" && cd "$dir" || return
+  echo "<project><modelVersion>4.0.0</modelVersion><groupId>x</groupId><artifactId>x</artifactId><version>1</version><dependencies><dependency>
+    <groupId>io.get-coursier</groupId><artifactId>coursier-cli_2.13</artifactId><version>$COURSIER</version></dependency></dependencies></project>" >pom.xml
+  mvn -B -q org.apache.maven.plugins:maven-dependency-plugin:3.8.1:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$dir/lib" || return
+  printf '#!/bin/sh\nexec java -Duser.home="$HOME" -cp "%s/lib/*" coursier.cli.Coursier "$@"\n' "$dir" >bin/cs
+  chmod +x bin/cs && bin/cs version && echo "$COURSIER" >.installed
+}
+
 # maven_repository: the plugins that the Maven stories use, in a folder that they
 # play a public repository with. Each Maven builds the project of the stories once.
 maven_repository() {
@@ -152,8 +163,8 @@ simulator() {
 }
 
 # Functions are run by `timeout` in a shell of their own.
-export -f apt_install client python_client simulator nuget_client aws_client have maven_client fetch_with_mvn machine_client ivy_client maven_repository
-export CLIENTS CACHE NUGET AWSCLI BOTO3 MAVEN3 MAVEN4 IVY
+export -f apt_install client python_client simulator nuget_client aws_client have maven_client fetch_with_mvn machine_client ivy_client coursier_client maven_repository
+export CLIENTS CACHE NUGET AWSCLI BOTO3 MAVEN3 MAVEN4 IVY COURSIER
 
 say "packhouse: installing what the tests need"
 for program in go node npm python3; do
@@ -201,6 +212,7 @@ for one in "maven-3 $MAVEN3" "maven-4 $MAVEN4"; do
   [ "$(cat "$CLIENTS/${one% *}/.installed" 2>/dev/null)" = "${one#* }" ] || step 300 "Maven ${one#* }" bash -c 'maven_client "$@"' _ ${one}
 done
 [ "$(cat "$CLIENTS/ivy/.installed" 2>/dev/null)" = "$IVY" ] || step 300 "Ivy $IVY" bash -c ivy_client
+[ "$(cat "$CLIENTS/coursier/.installed" 2>/dev/null)" = "$COURSIER" ] || step 300 "coursier $COURSIER" bash -c coursier_client
 [ "$(cat "$CLIENTS/maven-repository/.installed" 2>/dev/null)" = "$MAVEN3 $MAVEN4 $(cksum <test/e2e/testdata/maven/warm/pom.xml)" ] ||
   step 600 "plugins of Maven" bash -c maven_repository
 

@@ -121,7 +121,7 @@ func TestSetErrorHeader(t *testing.T) {
 	}{
 		"challenge": {
 			fault.New(fault.Unauthenticated, "x"),
-			http.Header{"Www-Authenticate": {`Basic realm="codeartifact"`, `Bearer realm="codeartifact"`}},
+			http.Header{"Www-Authenticate": {`Bearer realm="codeartifact"`, `Basic realm="codeartifact"`}},
 		},
 		"later":     {&fault.Error{Kind: fault.Throttled, RetryAfter: 1500 * time.Millisecond}, http.Header{"Retry-After": {"2"}}},
 		"allow":     {format.NotAllowed("PATCH", "GET, HEAD"), http.Header{"Allow": {"GET, HEAD"}}},

@@ -73,7 +73,9 @@ func SetErrorHeader(h http.Header, err error) {
 	}
 	switch fault.Of(err) {
 	case fault.Unauthenticated:
-		h["Www-Authenticate"] = []string{"Basic " + Challenge, "Bearer " + Challenge}
+		// Basic is the last: some clients look at one header only, and in Java
+		// that is the last of a name (coursier and with it sbt, given a realm).
+		h["Www-Authenticate"] = []string{"Bearer " + Challenge, "Basic " + Challenge}
 	case fault.Throttled, fault.Unavailable:
 		if e, ok := errors.AsType[*fault.Error](err); ok && e.RetryAfter > 0 {
 			seconds := (e.RetryAfter + time.Second - 1) / time.Second

@@ -24,7 +24,16 @@ type address struct {
 
 // finishing leads a path below which versions are published without metadata,
 // see put. No group can be called that.
-const finishing = "+finish/"
+const finishing = "+finish"
+
+// cutFinishing takes that off a path. Some clients escape the plus sign (Ivy).
+func cutFinishing(path string) (rest string, finish bool) {
+	lead, rest, ok := strings.Cut(path, "/")
+	if name, err := format.Segment(lead); ok && err == nil && name == finishing {
+		return rest, true
+	}
+	return path, false
+}
 
 var errAddress = fault.New(fault.NotFound, "there is nothing at this address; files are at GROUP/AS/FOLDERS/ARTIFACT/VERSION/FILE")
 

@@ -203,6 +203,12 @@ func TestPut_Finish(t *testing.T) {
 	put(t, h, http.StatusCreated, "", "+finish/"+path("parent", "1.0", ".pom"), string(pomOf(coordinates("parent"), "1.0", "<packaging>pom</packaging>")))
 	wantHeld(t, h, "parent", "1.0 Published parent-1.0.pom")
 	get(t, h, "repo", "+finish/"+path(lib, "1.0", ".jar"), http.StatusOK, "the jar")
+	for _, escaped := range []string{"%2Bfinish/", "%2bfinis%68/"} { // as Ivy sends it, and as anybody might
+		get(t, h, "repo", escaped+path(lib, "1.0", ".jar"), http.StatusOK, "the jar")
+	}
+	put(t, h, http.StatusCreated, "", "%2Bfinish/"+path(lib, "2.0", ".jar"), "the jar")
+	put(t, h, http.StatusCreated, "", "%2Bfinish/"+path(lib, "2.0", ".pom"), string(pomOf(coordinates(lib), "2.0")))
+	get(t, h, "repo", path(lib, "2.0", ".jar"), http.StatusOK, "the jar")
 	h.User("publisher", "codeartifact:PublishPackageVersion")
 	if a := h.Do("publisher", "repo", upload("+finish/"+path(lib, "1.1", ".jar"), []byte("x"))); a.Status != http.StatusForbidden {
 		t.Errorf("without PutPackageMetadata: %d %s", a.Status, a.Body)
@@ -568,11 +574,34 @@ func TestNormalize(t *testing.T) {
 	}
 }
 
+// TestWriteError_TellsWhoAsks: RFC 9457 for the Mavens that show it; never of a
+// file that is not there, which they would take for a failure of the server.
+func TestWriteError_TellsWhoAsks(t *testing.T) {
+	h := house(t)
+	asks := http.Header{"Accept": {"application/problem+json,*/*"}}
+	bad := upload(path(lib, "1.0", ".pom"), []byte("<html></html>"))
+	plain := h.Do(formattest.Admin, "repo", bad)
+	if got := plain.Header.Get("Content-Type"); !strings.HasPrefix(got, "text/plain") || plain.Status != http.StatusBadRequest {
+		t.Errorf("%d %s", plain.Status, got)
+	}
+	bad.Header = asks
+	a := h.Do(formattest.Admin, "repo", bad)
+	want := fmt.Sprintf(`{"title":"Bad Request","status":400,"detail":%q}`, strings.TrimSuffix(string(plain.Body), "\n"))
+	if got := a.Header.Get("Content-Type"); got != "application/problem+json" || a.Status != http.StatusBadRequest || string(a.Body) != want {
+		t.Errorf("%d %s %s, want %s", a.Status, got, a.Body, want)
+	}
+	for _, c := range []formattest.Call{{Path: path("none", "1.0", ".jar"), Header: asks}, {Path: "a", Header: asks, Method: http.MethodHead}} {
+		if a := h.Do(formattest.Admin, "repo", c); !strings.HasPrefix(a.Header.Get("Content-Type"), "text/plain") {
+			t.Errorf("%s: %d %v", c.Path, a.Status, a.Header)
+		}
+	}
+}
+
 // FuzzServe sends any path and body: nothing may fail.
 func FuzzServe(f *testing.F) {
 	for _, path := range []string{
 		"com/example/lib/1.0/lib-1.0.pom", "com/example/lib/1.0/lib-1.0.jar.sha1", "com/example/lib/maven-metadata.xml", "com/maven-metadata.xml.md5",
-		"com/example/lib/1.0-SNAPSHOT/lib-1.0-20240101.120000-1.jar", "com/example/lib/SNAPSHOT/maven-metadata.xml", "+finish/a/b/c/d", "a/b/-SNAPSHOT/b--.jar", "a/b/SNAPSHOT/b-SNAPSHOT-",
+		"com/example/lib/1.0-SNAPSHOT/lib-1.0-20240101.120000-1.jar", "com/example/lib/SNAPSHOT/maven-metadata.xml", "+finish/a/b/c/d", "%2Bfinish/a/b/1/b-1.jar", "a/b/-SNAPSHOT/b--.jar", "a/b/SNAPSHOT/b-SNAPSHOT-",
 	} {
 		f.Add(path, "<metadata><versioning><snapshot><timestamp>20240101.120000</timestamp><buildNumber>1</buildNumber></snapshot></versioning></metadata>")
 		f.Add(path, "<project/>")

@@ -25,7 +25,7 @@ const (
 // Serve implements format.Format: the addresses of section 11.3.
 func (Format) Serve(w http.ResponseWriter, r *format.Request) error {
 	r.Operation = "other"
-	path, finish := strings.CutPrefix(r.Path, finishing)
+	path, finish := cutFinishing(r.Path)
 	a, err := parseAddress(path)
 	if err != nil {
 		return err

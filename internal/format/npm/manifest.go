@@ -9,12 +9,13 @@ import (
 
 // storedManifest makes the manifest to store of the version object a publisher
 // sent: what describes the publisher's machine or a CouchDB document is
-// dropped, dist gets the digests of the bytes that arrived, and the request's
-// readme moves in when the version has none.
-func storedManifest(sent []byte, sums digest.Set, readme []byte) []byte {
+// dropped, dist gets the digests of the bytes that arrived, the request's readme
+// moves in when the version has none, and license is asked where nothing is said
+// of one.
+func storedManifest(sent []byte, sums digest.Set, readme []byte, license func() string) []byte {
 	b := make([]byte, 0, len(sent)+len(readme)+256)
 	b = append(b, '{')
-	hasReadme := false
+	hasReadme, hasLicense := false, false
 	c, _ := walk(sent)
 	var dist []byte
 	for m, more := c.next(); more; m, more = c.next() {
@@ -24,6 +25,8 @@ func storedManifest(sent []byte, sums digest.Set, readme []byte) []byte {
 		case "dist":
 			dist = m.value.of(sent)
 			continue
+		case "license", "licenses":
+			hasLicense = true
 		case "readme":
 			hasReadme = len(unquoted(m.value.of(sent))) > 0
 			if !hasReadme {
@@ -34,6 +37,11 @@ func storedManifest(sent []byte, sums digest.Set, readme []byte) []byte {
 	}
 	if !hasReadme && len(unquoted(readme)) > 0 {
 		b = append(append(append(b, `"readme":`...), readme...), ',')
+	}
+	if !hasLicense {
+		if id := license(); id != "" {
+			b = append(quote(append(b, `"license":`...), id), ',')
+		}
 	}
 	b = append(b, `"dist":{"integrity":`...)
 	b = quote(b, sums.SRI(digest.SHA512))

@@ -39,6 +39,7 @@ type upload struct {
 	file   string
 	staged registry.Staged
 	claims []claim
+	texts  [][]byte // of licences
 }
 
 // put takes PUT {package}: a publish when there is an attachment, else a
@@ -119,7 +120,8 @@ func clip(s string) string { return s[:min(len(s), maxName+2)] }
 func (u *upload) stage(ctx context.Context, repo *registry.Repo, c artifact.Coordinates, data io.Reader) error {
 	look := &inspection{src: data}
 	staged, err := repo.Stage(ctx, c, assetName, look)
-	u.staged, u.claims = staged, look.end()
+	look.end()
+	u.staged, u.claims, u.texts = staged, look.claims, look.texts
 	return err
 }
 
@@ -165,7 +167,7 @@ func publication(c artifact.Coordinates, doc *document, up *upload) (registry.Pu
 	return registry.Publication{
 		Version:     version,
 		DisplayName: name,
-		Manifest:    storedManifest(sent, up.staged.Digests, doc.Readme),
+		Manifest:    storedManifest(sent, up.staged.Digests, doc.Readme, func() string { return recognize(up.texts) }),
 		Assets:      []registry.Staged{up.staged},
 		Tags:        tags,
 		Status:      artifact.Published,
@@ -301,6 +303,7 @@ type inspection struct {
 	pipe   *io.PipeWriter
 	done   chan struct{}
 	claims []claim
+	texts  [][]byte // licences in the top folder
 }
 
 func (i *inspection) Read(p []byte) (int, error) {
@@ -332,7 +335,7 @@ func (i *inspection) start() {
 		}()
 		_ = format.WalkTarGz(reader, func(name string, content io.Reader) (bool, error) {
 			if !isManifest(name) {
-				return true, nil
+				return true, i.keepLicense(name, content)
 			}
 			if len(i.claims) == maxClaims {
 				i.claims = append(i.claims, claim{err: fault.New(fault.Invalid, "the tarball has more than %d package.json in its top folders", maxClaims)})
@@ -344,21 +347,59 @@ func (i *inspection) start() {
 	}()
 }
 
-// end waits for the look inside to be over and tells what was claimed.
-func (i *inspection) end() []claim {
-	if i.done == nil {
+// keepLicense takes note of a text that is a licence by its name. One that is
+// larger than any licence, or one too many, counts as unknown.
+func (i *inspection) keepLicense(name string, content io.Reader) error {
+	if !isLicense(name) || len(i.texts) > maxLicenses {
 		return nil
+	}
+	var text []byte
+	if len(i.texts) < maxLicenses {
+		read, err := io.ReadAll(io.LimitReader(content, format.MaxLicense+1))
+		if err != nil {
+			return err
+		}
+		if len(read) <= format.MaxLicense {
+			text = read
+		}
+	}
+	i.texts = append(i.texts, text)
+	return nil
+}
+
+// recognize gives the licences that texts are as an SPDX expression, empty where
+// one of them is something else: it may be the one that counts.
+func recognize(texts [][]byte) string {
+	var all []string
+	for _, text := range texts {
+		ids := format.RecognizeLicenses(text)
+		if ids == nil {
+			return ""
+		}
+		for _, id := range ids {
+			if !slices.Contains(all, id) {
+				all = append(all, id)
+			}
+		}
+	}
+	return strings.Join(all, " AND ")
+}
+
+// end waits for the look inside to be over.
+func (i *inspection) end() {
+	if i.done == nil {
+		return
 	}
 	if i.pipe != nil {
 		_ = i.pipe.Close()
 	}
 	<-i.done
-	return i.claims
 }
 
 const (
 	maxPackageJSON = 4 << 20 // bytes of a package.json inside a tarball
 	maxClaims      = 64      // of them in one tarball; one is usual
+	maxLicenses    = 4       // texts kept of one tarball
 )
 
 func readClaim(content io.Reader) claim {

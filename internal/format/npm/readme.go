@@ -74,6 +74,13 @@ func rankReadme(name string) int {
 	return noRank
 }
 
+// isLicense tells whether a file of the top folder is a licence by its name.
+func isLicense(name string) bool {
+	folder, file, ok := strings.Cut(path.Clean(name), "/")
+	file = strings.ToLower(file)
+	return ok && folder != "" && folder != ".." && !strings.Contains(file, "/") && (strings.HasPrefix(file, "licen") || strings.HasPrefix(file, "copying"))
+}
+
 // isManifest tells whether a client that unpacks a tarball without its top
 // folder takes the entry for the package.json.
 func isManifest(name string) bool {

@@ -693,3 +693,39 @@ two
 		t.Errorf("keys that are a page: %d %s", a.Status, a.Body)
 	}
 }
+
+// mit is the text of a licence.
+const mit = "MIT License\n\nPermission is hereby granted, free of charge, to any person obtaining a copy of this software and associated documentation files (the \"Software\"), to deal in the Software without restriction, including without limitation the rights to use, copy, modify, merge, publish, distribute, sublicense, and/or sell copies of the Software, and to permit persons to whom the Software is furnished to do so, subject to the following conditions:\n\nThe above copyright notice and this permission notice shall be included in all copies or substantial portions of the Software.\n\nTHE SOFTWARE IS PROVIDED \"AS IS\", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR IMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF MERCHANTABILITY, FITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE AUTHORS OR COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER LIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT OR OTHERWISE, ARISING FROM, OUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE SOFTWARE.\n"
+
+// TestPublish_LicenseText: a package that names no licence and ships the texts of
+// known ones has these.
+func TestPublish_LicenseText(t *testing.T) {
+	h := house(t)
+	other := "All rights reserved, and nothing may be done with it."
+	for number, c := range map[string]struct {
+		says  any
+		files []string
+		want  any
+	}{
+		"1.0.0": {nil, []string{"package/LICENSE", mit}, "MIT"},
+		"1.0.1": {nil, []string{"node-hello/Licence.md", mit, "node-hello/COPYING", mit}, "MIT"},
+		"1.1.0": {"ISC", []string{"package/LICENSE", mit}, "ISC"},
+		"1.1.1": {"", []string{"package/LICENSE", mit}, ""},
+		"1.2.0": {nil, []string{"package/LICENSE", other}, nil},
+		"1.2.1": {nil, []string{"package/LICENSE", mit, "package/LICENSE-data", other}, nil},
+		"1.2.2": {nil, []string{"package/LICENSE", mit + strings.Repeat(" ", 128<<10)}, nil},
+		"1.2.3": {nil, []string{"package/node_modules/x/LICENSE", mit, "package/../LICENSE", mit}, nil},
+		"1.2.4": {nil, []string{"p/LICENSE", mit, "p/LICENSE.1", mit, "p/LICENSE.2", mit, "p/LICENSE.3", mit, "p/LICENSE.4", mit}, nil},
+		"1.3.0": {nil, nil, nil},
+	} {
+		q := request("hello", number, tarball("hello", number, c.files...))
+		if c.says != nil {
+			at(q, "versions", number).(object)["license"] = c.says
+		}
+		do(t, h, http.StatusCreated, http.MethodPut, "hello", encode(q))
+		doc := decode(t, do(t, h, http.StatusOK, http.MethodGet, "hello", nil).Body)
+		if got := at(doc, "versions", number, "license"); got != c.want {
+			t.Errorf("%s: %v, want %v", number, got, c.want)
+		}
+	}
+}

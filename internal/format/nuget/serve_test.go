@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"mime/multipart"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
@@ -544,4 +545,88 @@ func TestRemote_ServiceIndex(t *testing.T) {
 	if !slices.ContainsFunc(r.Requests(), func(q upstreamtest.Request) bool { return strings.Contains(q.Path, "/other/") }) {
 		t.Error("another package was not asked for")
 	}
+}
+
+// FuzzPush sends any body as a push: what is refused leaves nothing, and what is
+// taken can be had as it was sent.
+func FuzzPush(f *testing.F) {
+	const boundary = "b"
+	multipartOf := func(parts ...string) string {
+		var b strings.Builder
+		for _, p := range parts {
+			b.WriteString("--" + boundary + "\r\nContent-Disposition: form-data; name=\"package\"; filename=\"p.nupkg\"\r\n\r\n" + p + "\r\n")
+		}
+		return b.String() + "--" + boundary + "--\r\n"
+	}
+	good, symbols := string(nupkg("Left-Pad", "1.0.0")), string(snupkg("Left-Pad", "1.0.0"))
+	whole := multipartOf(good)
+	for _, body := range []string{
+		whole, whole[:len(whole)-8], whole[:len(whole)/2], multipartOf(good, good), multipartOf(good, "x"), multipartOf(""), multipartOf(), multipartOf(symbols), multipartOf(whole),
+		multipartOf(good[:len(good)-10]), "--b\r\n\r\n" + good + "\r\n--b--", "--b\nContent-Type: x\n\n" + good + "\n--b--", "--b\r\nContent-Transfer-Encoding: base64\r\n\r\nUEs=\r\n--b--\r\n",
+		"--b\r\n" + strings.Repeat("X: y\r\n", 2000) + "\r\n" + good + "\r\n--b--\r\n", "--b\r\n: \r\n\r\n\r\n--b--", "junk" + whole, "", "--b--", "--b",
+		multipartOf(string(zipOf("a.nuspec", spec("a", "1.0", "<![CDATA[")))), multipartOf(string(zipOf("../a.nuspec", spec("../a", "1.0")))), multipartOf(string(zipOf("a.nuspec", spec("a", "1"), "b.nuspec", spec("b", "1")))),
+	} {
+		f.Add(`multipart/form-data; boundary="`+boundary+`"`, []byte(body))
+	}
+	for _, kind := range []string{"", "text/plain", "multipart/form-data", "multipart/form-data; boundary=", "multipart/mixed; boundary=b", "multipart/form-data; boundary=b; boundary=c", `multipart/form-data; boundary="` + strings.Repeat("b", 200) + `"`} {
+		f.Add(kind, []byte(whole))
+	}
+	h := formattest.NewHouse(f, nuget.New(), formattest.Options{})
+	h.Repository("internal")
+	// Not through a connection: a header may be one that none carries.
+	do := func(t *testing.T, method, path, kind string, body []byte) *httptest.ResponseRecorder {
+		t.Helper()
+		r := httptest.NewRequestWithContext(t.Context(), method, h.URL+"internal/"+path, bytes.NewReader(body))
+		r.Header.Set("Authorization", "Bearer "+formattest.Admin)
+		if kind != "" {
+			r.Header["Content-Type"] = []string{kind}
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		return w
+	}
+	f.Fuzz(func(t *testing.T, kind string, body []byte) {
+		for _, path := range []string{"v2/symbolpackage", "v2/package", "v2/package/", "v2/symbolpackage"} {
+			before := held(t, h)
+			w := do(t, http.MethodPut, path, kind, body)
+			after := held(t, h)
+			switch grown := len(after) - len(before); {
+			case w.Code >= http.StatusInternalServerError:
+				t.Errorf("%s: %d %s", path, w.Code, w.Body)
+			case grown != 0 && (w.Code != http.StatusCreated || path == "v2/symbolpackage"), grown < 0, grown > 1:
+				t.Errorf("%s: %d %s, and %d more packages are there", path, w.Code, w.Body, grown)
+			}
+			for _, file := range after {
+				if slices.Contains(before, file) {
+					continue
+				}
+				if got := do(t, http.MethodGet, file, "", nil); got.Code != http.StatusOK || !bytes.Contains(body, got.Body.Bytes()) {
+					t.Errorf("%s: %d, %d bytes", file, got.Code, got.Body.Len())
+				}
+			}
+		}
+	})
+}
+
+// held are the addresses of all packages in "internal".
+func held(t testing.TB, h *formattest.House) (files []string) {
+	t.Helper()
+	r, err := h.Open(t.Context(), formattest.Admin, "internal")
+	if err != nil {
+		t.Fatal(err)
+	}
+	packages, err := r.Packages(t.Context(), artifact.NuGet, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range packages {
+		l, err := r.Listing(t.Context(), c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range l.Versions {
+			files = append(files, filePath(c.Name, l.Versions[i].Number, "nupkg"))
+		}
+	}
+	return files
 }
