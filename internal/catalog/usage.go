@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -176,16 +177,24 @@ func (tx *Tx) FoldUsage(limit int) (int, error) {
 		return 0, err
 	}
 	totals, counted := usageSum[[2]string]{}, usageSum[pointKey]{}
-	packages := usageSum[packageDay]{}
+	packages, owners := usageSum[packageDay]{}, map[string]string{}
 	for _, r := range rows {
 		totals.add([2]string{r.domainID, r.repositoryID}, r.bytes, r.files, r.versions)
 		if r.repositoryID == "" || r.published == 0 && r.deleted == 0 {
 			continue
 		}
 		at := max(minuteOf(fromMicros(r.at)), closed)
-		for _, repository := range []string{r.repositoryID, ""} {
-			counted.add(pointKey{r.domainID, repository, MetricPublished, at}, r.published)
-			counted.add(pointKey{r.domainID, repository, MetricDeleted, at}, r.deleted)
+		series := [][2]string{{r.domainID, r.repositoryID}, {r.domainID, ""}}
+		owner, err := tx.ownerOf(r.domainID, owners)
+		if err != nil {
+			return 0, err
+		}
+		if owner != "" {
+			series = append(series, [2]string{owner, ""})
+		}
+		for _, s := range series {
+			counted.add(pointKey{s[0], s[1], MetricPublished, at}, r.published)
+			counted.add(pointKey{s[0], s[1], MetricDeleted, at}, r.deleted)
 		}
 		packages.add(packageDay{r.packageID, dayOf(fromMicros(r.at))}, r.published, r.deleted)
 	}
@@ -195,6 +204,7 @@ func (tx *Tx) FoldUsage(limit int) (int, error) {
 			return 0, err
 		}
 	}
+	slices.SortFunc(counted.keys, pointKey.compare) // others write to those of a domain, too
 	for _, k := range counted.keys {
 		if err := tx.addPoint(k, counted.of[k][0]); err != nil {
 			return 0, err
@@ -307,20 +317,25 @@ func (tx *Tx) RecordUsage(f UsageFlush) error {
 		return err
 	}
 	at := max(minuteOf(f.At), closed)
-	var domains []string
-	ofDomain := map[string]*Counts{}
+	sums := map[string]Counts{} // of domains and of accounts
+	owners := map[string]string{}
 	for _, r := range f.Repositories {
-		if ofDomain[r.DomainID] == nil {
-			ofDomain[r.DomainID] = &Counts{}
-			domains = append(domains, r.DomainID)
+		owner, err := tx.ownerOf(r.DomainID, owners)
+		if err != nil {
+			return err
 		}
-		ofDomain[r.DomainID].Add(r.Counts)
+		for _, id := range []string{r.DomainID, owner} {
+			c := sums[id]
+			c.Add(r.Counts)
+			sums[id] = c
+		}
 		if err := tx.addCounts(r.DomainID, r.RepositoryID, at, r.Counts); err != nil {
 			return err
 		}
 	}
-	for _, id := range domains {
-		if err := tx.addCounts(id, "", at, *ofDomain[id]); err != nil {
+	delete(sums, "")                                    // the account of domains that are gone
+	for _, id := range slices.Sorted(maps.Keys(sums)) { // in one order, as repositories come
+		if err := tx.addCounts(id, "", at, sums[id]); err != nil {
 			return err
 		}
 	}
@@ -330,6 +345,18 @@ func (tx *Tx) RecordUsage(f UsageFlush) error {
 		}
 	}
 	return nil
+}
+
+// ownerOf is the account of a domain, empty when it is gone. known has those
+// that were asked for already.
+func (tx *Tx) ownerOf(domainID string, known map[string]string) (string, error) {
+	owner, ok := known[domainID]
+	if ok {
+		return owner, nil
+	}
+	_, err := tx.one("SELECT owner FROM domain WHERE id = $1", []any{domainID}, &owner)
+	known[domainID] = owner
+	return owner, err
 }
 
 func (tx *Tx) addCounts(domainID, repositoryID string, at int64, c Counts) error {

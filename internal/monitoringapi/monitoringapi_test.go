@@ -60,7 +60,7 @@ func (f *figures) Metrics(context.Context, string) ([]metric.ID, error) {
 	return list, f.err
 }
 
-func (f *figures) Points(_ context.Context, _ string, id metric.ID, from, to time.Time) (list []metric.Point, err error) {
+func (f *figures) Points(_ context.Context, _ string, id metric.ID, from, to time.Time, _ time.Duration) (list []metric.Point, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range f.points[id] {
