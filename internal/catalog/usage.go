@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"packhouse/internal/artifact"
@@ -85,9 +86,46 @@ func (db *DB) UsageWaits() bool { return db.deltas.Swap(false) }
 
 // counted notes that a transaction has committed.
 func (db *DB) counted(tx *Tx) {
-	if len(tx.deltas) > 0 {
-		db.deltas.Store(true)
+	if len(tx.deltas) == 0 {
+		return
 	}
+	db.deltas.Store(true)
+	db.turnover.add(tx.deltas)
+}
+
+// Turned is what has come to a repository and gone from it.
+type Turned struct {
+	Published int64 // publications that have stored something
+	Deleted   int64 // versions
+}
+
+// turnover is what transactions of this process have turned, by the repository.
+type turnover struct {
+	mu sync.Mutex
+	of map[string]Turned
+}
+
+func (t *turnover) add(deltas []usageDelta) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, d := range deltas {
+		if d.published == 0 && d.deleted == 0 {
+			continue
+		}
+		if t.of == nil {
+			t.of = map[string]Turned{}
+		}
+		sum := t.of[d.repositoryID]
+		t.of[d.repositoryID] = Turned{sum.Published + d.published, sum.Deleted + d.deleted}
+	}
+}
+
+// Turnover is what this process has published and deleted since it opened the
+// catalog, by the ID of the repository.
+func (db *DB) Turnover() map[string]Turned {
+	db.turnover.mu.Lock()
+	defer db.turnover.mu.Unlock()
+	return maps.Clone(db.turnover.of)
 }
 
 func (tx *Tx) insertTotal(domainID, repositoryID string) error {
