@@ -127,6 +127,9 @@ func span(start, end time.Time) (from, to time.Time, err error) {
 	if !start.Before(end) {
 		return from, to, refuse(invalidCombination, "The parameter StartTime must be less than the parameter EndTime.")
 	}
+	if epoch := time.Unix(0, 0); start.Before(epoch) { // there is nothing before, and lengths of time have an end
+		start = epoch
+	}
 	return start.UTC().Truncate(time.Minute), end.UTC(), nil
 }
 

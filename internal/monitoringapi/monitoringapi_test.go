@@ -459,6 +459,37 @@ func TestMetrics(t *testing.T) {
 }
 
 // The same operations in the protocols that the SDK for Go does not speak.
+// TestMetrics_OfLongAgo: figures of long ago are points of hours and days, which
+// periods that begin in the middle of one would miss or mistake.
+func TestMetrics_OfLongAgo(t *testing.T) {
+	h := newHouse(t, "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"))
+	id, now := metric.ID{Name: "CacheHit"}, time.Now().UTC()
+	for _, c := range []struct{ ago, kept, period time.Duration }{
+		{2 * time.Hour, time.Minute, time.Hour},
+		{10 * 24 * time.Hour, time.Hour, time.Hour},
+		{10 * 24 * time.Hour, time.Hour, 24 * time.Hour},
+		{200 * 24 * time.Hour, 24 * time.Hour, 24 * time.Hour},
+		{2000000 * time.Hour, 0, 365 * 24 * time.Hour}, // before 1970
+	} {
+		start := now.Add(-c.ago).Truncate(24 * time.Hour).Add(13*time.Hour + 17*time.Minute)
+		if c.ago < 24*time.Hour {
+			start = now.Add(-c.ago).Truncate(time.Minute)
+		}
+		at := start.Truncate(max(c.kept, time.Minute))
+		if c.kept == 0 {
+			at = time.Unix(0, 0).UTC()
+		}
+		h.figures.points = map[metric.ID][]metric.Point{id: {metric.Sample(at, 4)}}
+		out, err := h.sdk().GetMetricStatistics(t.Context(), &cloudwatch.GetMetricStatisticsInput{
+			Namespace: aws.String(metric.Namespace), MetricName: &id.Name, StartTime: &start, EndTime: aws.Time(now.Add(time.Minute)),
+			Period: aws.Int32(int32(c.period / time.Second)), Statistics: []types.Statistic{types.StatisticSum},
+		})
+		if err != nil || len(out.Datapoints) != 1 || *out.Datapoints[0].Sum != 4 || !out.Datapoints[0].Timestamp.Equal(at) {
+			t.Errorf("%v ago by %v: %v, %+v, want %v", c.ago, c.period, err, jsonOf(t, map[string]any{"d": out}), at)
+		}
+	}
+}
+
 func TestProtocols(t *testing.T) {
 	h := newHouse(t, "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"))
 	res, out := h.json("PutMetricAlarm", map[string]any{
