@@ -8,6 +8,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/fxamacker/cbor/v2"
+
+	"packhouse/internal/awscbor"
 	"packhouse/internal/monitoringapi"
 )
 
@@ -111,4 +114,31 @@ func TestPermissions_OfEveryOperation(t *testing.T) {
 			t.Errorf("%s: %d %s", action, res.StatusCode, text)
 		}
 	}
+}
+
+// FuzzCBOR sends what it likes to an operation of its choice.
+func FuzzCBOR(f *testing.F) {
+	h := newHouse(f, "sqlite:"+filepath.Join(f.TempDir(), "catalog.db"))
+	rows := monitoringapi.Table()
+	for i := range rows {
+		for _, in := range []any{
+			map[string]any{"AlarmName": "a", "AlarmNames": []string{"a"}, "StateValue": "OK", "StateReason": "r", "MetricName": "m", "Namespace": "AWS/CodeArtifact"},
+			map[string]any{"StartTime": cbor.Tag{Number: 1, Content: 1.5}, "EndTime": cbor.Tag{Number: 1, Content: 1e11}, "Period": 60, "Statistics": []string{"Sum"}, "Namespace": "n", "MetricName": "m"},
+			map[string]any{"NextToken": "x", "MaxRecords": 1 << 40, "Dimensions": []any{map[string]any{"Name": "DomainName", "Value": nil}}},
+		} {
+			body, err := cbor.Marshal(in)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(uint8(i), body)
+		}
+	}
+	f.Fuzz(func(t *testing.T, row uint8, body []byte) {
+		mine := *h
+		mine.t = t
+		name := rows[int(row)%len(rows)].Name()
+		if res, text := mine.to("/service/"+monitoringapi.Target+"/operation/"+name, map[string]string{awscbor.ProtocolHeader: "rpc-v2-cbor", "Content-Type": "application/cbor"}, string(body)); res.StatusCode >= 500 {
+			t.Errorf("%s %x: %d %q", name, body, res.StatusCode, text)
+		}
+	})
 }

@@ -73,7 +73,7 @@ func (f *figures) Points(_ context.Context, _ string, id metric.ID, from, to tim
 
 // house is a server with its administrator.
 type house struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	db      *catalog.DB
 	key     aws.Credentials
@@ -86,7 +86,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Run("postgres", func(t *testing.T) { test(t, newHouse(t, pgtest.NewDatabase(t))) })
 }
 
-func newHouse(t *testing.T, dsn string) *house {
+func newHouse(t testing.TB, dsn string) *house {
 	t.Helper()
 	db, err := catalog.Open(t.Context(), dsn, catalog.Options{})
 	if err != nil {
@@ -149,7 +149,12 @@ func (h *house) sdk() *cloudwatch.Client {
 // send signs and sends a body.
 func (h *house) send(head map[string]string, body string) (*http.Response, string) {
 	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodPost, h.url+"/", strings.NewReader(body))
+	return h.to("/", head, body)
+}
+
+func (h *house) to(path string, head map[string]string, body string) (*http.Response, string) {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodPost, h.url+path, strings.NewReader(body))
 	if err != nil {
 		h.t.Fatal(err)
 	}
