@@ -79,7 +79,7 @@ func evaluate(ctx context.Context, db *catalog.DB, source metric.Source, region 
 	var points []metric.Point
 	if id, ok := metric.IDOf(s.Namespace, s.Metric, s.Dimensions); ok && unitFits(id, s.Unit) {
 		var err error
-		if points, err = source.Points(ctx, a.Account, id, from, to); err != nil {
+		if points, err = source.Points(ctx, a.Account, id, from, to, rule.Period); err != nil {
 			return fmt.Errorf("read %s: %w", id, err)
 		}
 	}

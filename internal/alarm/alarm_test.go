@@ -38,7 +38,7 @@ type source struct {
 
 func (*source) Metrics(context.Context, string) ([]metric.ID, error) { return nil, nil }
 
-func (s *source) Points(_ context.Context, _ string, id metric.ID, from, to time.Time) (list []metric.Point, err error) {
+func (s *source) Points(_ context.Context, _ string, id metric.ID, from, to time.Time, _ time.Duration) (list []metric.Point, err error) {
 	s.asked = append(s.asked, id)
 	for at := from; at.Before(to) && !s.missing; at = at.Add(time.Minute) {
 		list = append(list, metric.Sample(at, s.value))

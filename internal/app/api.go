@@ -46,7 +46,7 @@ func (a *App) newAPI() http.Handler {
 		events: eventsapi.New(a.db, a.identities, a.access, a.cfg.Region, cfg),
 		sns:    sns, links: links, pages: a.topics.Pages(a.log),
 		monitoring: monitoringapi.New(monitoringapi.Options{
-			DB: a.db, Identity: a.identities, Checker: a.access, Region: a.cfg.Region, Metrics: a.meter, HTTP: cfg,
+			DB: a.db, Identity: a.identities, Checker: a.access, Region: a.cfg.Region, Metrics: a.meter, Now: a.now, HTTP: cfg,
 		}),
 	}
 }

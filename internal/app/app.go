@@ -157,7 +157,7 @@ func New(ctx context.Context, cfg config.Config, opt Options) (_ *App, err error
 		return nil, err
 	}
 	a.topics = topic.NewHouse(a.db, a.cfg.Region, a.URL)
-	a.meter = newMeter(a.db, a.now)
+	a.meter = meter{a.db}
 	a.upkeep = upkeep.New(upkeep.Options{
 		DB: a.db, Blobs: a.blobs, Identity: a.identities, Records: a.trail, Registry: a.registry,
 		Local: []upkeep.Local{upkeep.Spools(a.disk), upkeep.Quarantine(a.disk)}, Restore: a.registry.Refetch,

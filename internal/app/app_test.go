@@ -532,8 +532,9 @@ func TestApp_MixedNamesSwitchesTheGuardOfADomain(t *testing.T) {
 	}
 }
 
-// TestOperationsPage_NamesEveryMetric, and no other: series appear with the
-// first thing they count, so there is some of everything.
+// TestOperationsPage_NamesEveryMetric, and no other, and deploy/ uses only what
+// there is: series appear with the first thing they count, so there is some of
+// everything.
 func TestOperationsPage_NamesEveryMetric(t *testing.T) {
 	public := publicRegistry(t)
 	s := newSite(t, public.URL, nil)
@@ -576,6 +577,8 @@ func TestOperationsPage_NamesEveryMetric(t *testing.T) {
 			}
 		}
 	}
+	_, text := get(t, s.URL()+"/metrics")
+	checkDeployed(t, text)
 }
 
 func TestConnections_AreKnownByName(t *testing.T) {

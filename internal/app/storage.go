@@ -45,6 +45,7 @@ func (s *storedBytes) each() []ops.Stored {
 	ctx, cancel := context.WithTimeout(context.Background(), countTimeout)
 	defer cancel()
 	var found []ops.Stored
+	turned := s.app.db.Turnover()
 	err := s.app.eachDomain(ctx, func(tx *catalog.Tx, d catalog.Domain) error {
 		repositories, err := tx.Repositories(d.ID, catalog.RepositoryFilter{}, "", 0)
 		if err != nil {
@@ -57,7 +58,7 @@ func (s *storedBytes) each() []ops.Stored {
 		totals, err := tx.UsageTotals(d.ID)
 		for _, t := range totals {
 			if name, ok := names[t.RepositoryID]; ok {
-				found = append(found, ops.Stored{Owner: d.Owner, Domain: d.Name, Repository: name, Bytes: t.Bytes})
+				found = append(found, ops.Stored{Owner: d.Owner, Domain: d.Name, Repository: name, Bytes: t.Bytes, Turned: turned[t.RepositoryID]})
 			}
 		}
 		return err

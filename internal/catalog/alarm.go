@@ -208,20 +208,3 @@ func (tx *Tx) AlarmHistory(account string, f HistoryFilter, limit int) ([]AlarmH
 func (tx *Tx) TrimAlarmHistory(t time.Time, limit int) (int64, error) {
 	return tx.exec("DELETE FROM alarm_history WHERE seq IN (SELECT seq FROM alarm_history WHERE at < $1 LIMIT $2)", micros(t), limitOf(limit))
 }
-
-// RepositoryBytes is how much a repository holds.
-type RepositoryBytes struct {
-	Domain, Repository string
-	Bytes              int64
-}
-
-// RepositoriesBytes counts the bytes of the assets of each repository in the
-// domains that an account owns, by domain and repository. It reads every asset.
-func (tx *Tx) RepositoriesBytes(owner string) ([]RepositoryBytes, error) {
-	q := newQuery(`SELECT d.name, r.name, CAST(coalesce(sum(a.size), 0) AS BIGINT) FROM domain d JOIN repository r ON r.domain_id = d.id
-		LEFT JOIN package p ON p.repository_id = r.id LEFT JOIN version v ON v.package_id = p.id LEFT JOIN asset a ON a.version_id = v.id WHERE `)
-	return all(tx, func(scan func(...any) error) (b RepositoryBytes, err error) {
-		err = scan(&b.Domain, &b.Repository, &b.Bytes)
-		return b, err
-	}, q.add("d.owner = ? GROUP BY d.name, r.name ORDER BY d.name, r.name", owner))
-}

@@ -56,6 +56,7 @@ type DB struct {
 
 	generation  atomic.Uint64
 	deltas      atomic.Bool // see UsageWaits
+	turnover    turnover
 	mu          sync.RWMutex
 	subscribers map[int]func([]Change)
 	nextID      int

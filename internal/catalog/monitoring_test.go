@@ -8,40 +8,6 @@ import (
 	"packhouse/internal/fault"
 )
 
-func TestRepositoriesBytes_CountsEachRepository(t *testing.T) {
-	eachEngine(t, func(t *testing.T, db *DB) {
-		_, repos := house(t, db, "one", "two")
-		p := ensure(t, db, repos[0], npmName("left"))[0]
-		update(t, db, func(tx *Tx) error {
-			for n := range int64(2) {
-				if err := publish(tx, p, n+1); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		var want int64
-		view(t, db, func(tx *Tx) error {
-			_, err := tx.one("SELECT sum(size) FROM asset", nil, &want)
-			return err
-		})
-		view(t, db, func(tx *Tx) error {
-			d, err := tx.Domains(account, "", 0)
-			if err != nil {
-				return err
-			}
-			got, err := tx.RepositoriesBytes(account)
-			if diff := cmp.Diff([]RepositoryBytes{{d[0].Name, "one", want}, {d[0].Name, "two", 0}}, got); diff != "" || want == 0 {
-				t.Error(want, diff)
-			}
-			if none, err := tx.RepositoriesBytes("999999999999"); len(none) != 0 || err != nil {
-				t.Errorf("of another account: %v, %v", none, err)
-			}
-			return err
-		})
-	})
-}
-
 func TestAlarms_EveryAlarmGoesOnAfterOne(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *DB) {
 		update(t, db, func(tx *Tx) error {

@@ -2,7 +2,9 @@ package catalog
 
 import (
 	"fmt"
+	"maps"
 	"slices"
+	"sync"
 	"time"
 
 	"packhouse/internal/artifact"
@@ -84,9 +86,46 @@ func (db *DB) UsageWaits() bool { return db.deltas.Swap(false) }
 
 // counted notes that a transaction has committed.
 func (db *DB) counted(tx *Tx) {
-	if len(tx.deltas) > 0 {
-		db.deltas.Store(true)
+	if len(tx.deltas) == 0 {
+		return
 	}
+	db.deltas.Store(true)
+	db.turnover.add(tx.deltas)
+}
+
+// Turned is what has come to a repository and gone from it.
+type Turned struct {
+	Published int64 // publications that have stored something
+	Deleted   int64 // versions
+}
+
+// turnover is what transactions of this process have turned, by the repository.
+type turnover struct {
+	mu sync.Mutex
+	of map[string]Turned
+}
+
+func (t *turnover) add(deltas []usageDelta) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, d := range deltas {
+		if d.published == 0 && d.deleted == 0 {
+			continue
+		}
+		if t.of == nil {
+			t.of = map[string]Turned{}
+		}
+		sum := t.of[d.repositoryID]
+		t.of[d.repositoryID] = Turned{sum.Published + d.published, sum.Deleted + d.deleted}
+	}
+}
+
+// Turnover is what this process has published and deleted since it opened the
+// catalog, by the ID of the repository.
+func (db *DB) Turnover() map[string]Turned {
+	db.turnover.mu.Lock()
+	defer db.turnover.mu.Unlock()
+	return maps.Clone(db.turnover.of)
 }
 
 func (tx *Tx) insertTotal(domainID, repositoryID string) error {
@@ -176,16 +215,24 @@ func (tx *Tx) FoldUsage(limit int) (int, error) {
 		return 0, err
 	}
 	totals, counted := usageSum[[2]string]{}, usageSum[pointKey]{}
-	packages := usageSum[packageDay]{}
+	packages, owners := usageSum[packageDay]{}, map[string]string{}
 	for _, r := range rows {
 		totals.add([2]string{r.domainID, r.repositoryID}, r.bytes, r.files, r.versions)
 		if r.repositoryID == "" || r.published == 0 && r.deleted == 0 {
 			continue
 		}
 		at := max(minuteOf(fromMicros(r.at)), closed)
-		for _, repository := range []string{r.repositoryID, ""} {
-			counted.add(pointKey{r.domainID, repository, MetricPublished, at}, r.published)
-			counted.add(pointKey{r.domainID, repository, MetricDeleted, at}, r.deleted)
+		series := [][2]string{{r.domainID, r.repositoryID}, {r.domainID, ""}}
+		owner, err := tx.ownerOf(r.domainID, owners)
+		if err != nil {
+			return 0, err
+		}
+		if owner != "" {
+			series = append(series, [2]string{owner, ""})
+		}
+		for _, s := range series {
+			counted.add(pointKey{s[0], s[1], MetricPublished, at}, r.published)
+			counted.add(pointKey{s[0], s[1], MetricDeleted, at}, r.deleted)
 		}
 		packages.add(packageDay{r.packageID, dayOf(fromMicros(r.at))}, r.published, r.deleted)
 	}
@@ -195,6 +242,7 @@ func (tx *Tx) FoldUsage(limit int) (int, error) {
 			return 0, err
 		}
 	}
+	slices.SortFunc(counted.keys, pointKey.compare) // others write to those of a domain, too
 	for _, k := range counted.keys {
 		if err := tx.addPoint(k, counted.of[k][0]); err != nil {
 			return 0, err
@@ -307,20 +355,25 @@ func (tx *Tx) RecordUsage(f UsageFlush) error {
 		return err
 	}
 	at := max(minuteOf(f.At), closed)
-	var domains []string
-	ofDomain := map[string]*Counts{}
+	sums := map[string]Counts{} // of domains and of accounts
+	owners := map[string]string{}
 	for _, r := range f.Repositories {
-		if ofDomain[r.DomainID] == nil {
-			ofDomain[r.DomainID] = &Counts{}
-			domains = append(domains, r.DomainID)
+		owner, err := tx.ownerOf(r.DomainID, owners)
+		if err != nil {
+			return err
 		}
-		ofDomain[r.DomainID].Add(r.Counts)
+		for _, id := range []string{r.DomainID, owner} {
+			c := sums[id]
+			c.Add(r.Counts)
+			sums[id] = c
+		}
 		if err := tx.addCounts(r.DomainID, r.RepositoryID, at, r.Counts); err != nil {
 			return err
 		}
 	}
-	for _, id := range domains {
-		if err := tx.addCounts(id, "", at, *ofDomain[id]); err != nil {
+	delete(sums, "")                                    // the account of domains that are gone
+	for _, id := range slices.Sorted(maps.Keys(sums)) { // in one order, as repositories come
+		if err := tx.addCounts(id, "", at, sums[id]); err != nil {
 			return err
 		}
 	}
@@ -330,6 +383,18 @@ func (tx *Tx) RecordUsage(f UsageFlush) error {
 		}
 	}
 	return nil
+}
+
+// ownerOf is the account of a domain, empty when it is gone. known has those
+// that were asked for already.
+func (tx *Tx) ownerOf(domainID string, known map[string]string) (string, error) {
+	owner, ok := known[domainID]
+	if ok {
+		return owner, nil
+	}
+	_, err := tx.one("SELECT owner FROM domain WHERE id = $1", []any{domainID}, &owner)
+	known[domainID] = owner
+	return owner, err
 }
 
 func (tx *Tx) addCounts(domainID, repositoryID string, at int64, c Counts) error {

@@ -1,7 +1,9 @@
 package catalog
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"time"
@@ -24,7 +26,8 @@ const (
 	MetricErrors        = "Errors"
 	MetricRefused       = "ClientErrors"
 
-	// MetricHitRatio is made of two others: percent, one sample for each point.
+	// MetricHitRatio is made of two others: every hit is a sample of 100 and every
+	// miss one of 0, so that the average of any time is the percentage.
 	MetricHitRatio = "CacheHitRatio"
 )
 
@@ -81,10 +84,15 @@ func dayOf(t time.Time) int64 { return t.Unix() / (60 * spanDay) }
 // down rounds a minute down to a span.
 func down(minute, span int64) int64 { return minute - minute%span }
 
-// pointKey is one minute of a series.
+// pointKey is one minute of a series. The series of an account stand under its
+// number in the place of a domain's ID.
 type pointKey struct {
 	domainID, repositoryID, metric string
 	at                             int64
+}
+
+func (k pointKey) compare(o pointKey) int {
+	return cmp.Or(cmp.Compare(k.domainID, o.domainID), cmp.Compare(k.repositoryID, o.repositoryID), cmp.Compare(k.metric, o.metric), cmp.Compare(k.at, o.at))
 }
 
 // addPoint counts n more in a minute.
@@ -111,9 +119,10 @@ func (tx *Tx) addPoint(k pointKey, n int64) error {
 	return err
 }
 
-// SeriesQuery asks for the points of one metric of a repository, or of a domain
-// where RepositoryID is empty.
+// SeriesQuery asks for the points of one metric of a repository, of a domain
+// where RepositoryID is empty, or of all domains that an account owns.
 type SeriesQuery struct {
+	Account                string // and neither of the others
 	DomainID, RepositoryID string
 	Metric                 string
 	From, To               time.Time // To is not included
@@ -121,6 +130,8 @@ type SeriesQuery struct {
 	// width kept, which is a minute for a day, an hour for 90 days, and a day.
 	// A point is never narrower than what is kept.
 	Period time.Duration
+	// Widest, if set, leaves out what is kept in wider points only.
+	Widest time.Duration
 }
 
 // SeriesPoint is what was measured in one period: the sum of a number of
@@ -149,7 +160,7 @@ func (tx *Tx) Series(q SeriesQuery) ([]SeriesPoint, error) {
 	}
 	var id int64
 	found, err := tx.one("SELECT id FROM usage_series WHERE domain_id = $1 AND repository_id = $2 AND metric = $3",
-		[]any{q.DomainID, q.RepositoryID, q.Metric}, &id)
+		[]any{cmp.Or(q.Account, q.DomainID), q.RepositoryID, q.Metric}, &id)
 	if err != nil || !found {
 		return nil, err
 	}
@@ -170,7 +181,7 @@ func (tx *Tx) Series(q SeriesQuery) ([]SeriesPoint, error) {
 		{spanHour, max(down(from, spanHour), days), min(to, hours)},
 		{spanMinute, max(from, hours), to},
 	} {
-		if part.from >= part.to {
+		if part.from >= part.to || q.Widest > 0 && part.span > int64(q.Widest/time.Minute) {
 			continue
 		}
 		err := tx.each(func(scan func(...any) error) error {
@@ -216,45 +227,76 @@ func (tx *Tx) hitRatio(q SeriesQuery) ([]SeriesPoint, error) {
 	if err != nil {
 		return nil, err
 	}
-	type pair struct{ hit, all int64 }
-	at := map[time.Time]pair{}
+	at := map[time.Time]SeriesPoint{}
 	for _, p := range hits {
-		at[p.Time] = pair{p.Sum, p.Sum}
+		at[p.Time] = SeriesPoint{Time: p.Time, Sum: 100 * p.Sum, Count: p.Sum, Min: 100, Max: 100}
 	}
 	for _, p := range misses {
-		v := at[p.Time]
-		v.all += p.Sum
-		at[p.Time] = v
+		v := at[p.Time] // whose least is 0 now
+		at[p.Time] = SeriesPoint{Time: p.Time, Sum: v.Sum, Count: v.Count + p.Sum, Max: v.Max}
 	}
-	points := make([]SeriesPoint, 0, len(at))
-	for t, v := range at {
-		percent := 100 * v.hit / v.all
-		points = append(points, SeriesPoint{Time: t, Sum: percent, Count: 1, Min: percent, Max: percent})
-	}
+	points := slices.Collect(maps.Values(at))
 	slices.SortFunc(points, func(a, b SeriesPoint) int { return a.Time.Compare(b.Time) })
 	return points, nil
 }
 
-// SampleStorage adds the storage of every domain and repository to its series,
-// once a minute however often it is called. Fold first.
-func (tx *Tx) SampleStorage() error {
+// storedNow is what is sampled of storage, by series: of repositories and domains
+// what their totals say, of domains and accounts the sum over what is in them.
+const storedNow = `SELECT domain_id, repository_id, CASE WHEN repository_id = '' THEN '` + MetricDomainStorage + `' ELSE '` + MetricStorage + `' END AS metric, bytes FROM usage_total
+	UNION ALL SELECT domain_id, '', '` + MetricStorage + `', CAST(sum(CASE WHEN repository_id = '' THEN 0 ELSE bytes END) AS BIGINT) FROM usage_total GROUP BY domain_id
+	UNION ALL SELECT d.owner, '', '` + MetricStorage + `', CAST(sum(CASE WHEN t.repository_id = '' THEN 0 ELSE t.bytes END) AS BIGINT)
+		FROM usage_total t JOIN domain d ON d.id = t.domain_id GROUP BY d.owner
+	UNION ALL SELECT d.owner, '', '` + MetricDomainStorage + `', CAST(sum(t.bytes) AS BIGINT)
+		FROM usage_total t JOIN domain d ON d.id = t.domain_id WHERE t.repository_id = '' GROUP BY d.owner`
+
+// SampleStorage adds the storage of every repository, domain and account to its
+// series, once a minute however often it is called, and tells whether it did.
+// The sample stands for the last full minute, at the end of which this was
+// stored. Fold first.
+func (tx *Tx) SampleStorage() (sampled bool, err error) {
 	now := minuteOf(tx.Now())
 	last, err := tx.usageMark(markSampled)
 	if err != nil || last >= now {
-		return err
+		return false, err
 	}
-	const metric = "CASE WHEN t.repository_id = '' THEN '" + MetricDomainStorage + "' ELSE '" + MetricStorage + "' END"
-	if _, err := tx.exec("INSERT INTO usage_series (domain_id, repository_id, metric) SELECT t.domain_id, t.repository_id, " + metric + ` FROM usage_total t
-		WHERE NOT EXISTS (SELECT 1 FROM usage_series s WHERE s.domain_id = t.domain_id AND s.repository_id = t.repository_id AND s.metric = ` + metric + ")"); err != nil {
-		return err
+	if _, err := tx.exec("INSERT INTO usage_series (domain_id, repository_id, metric) SELECT t.domain_id, t.repository_id, t.metric FROM (" + storedNow + `) t
+		WHERE NOT EXISTS (SELECT 1 FROM usage_series s WHERE s.domain_id = t.domain_id AND s.repository_id = t.repository_id AND s.metric = t.metric)`); err != nil {
+		return false, err
 	}
 	if _, err := tx.exec(`INSERT INTO usage_point (series, span, at, total, samples, lowest, highest)
-		SELECT s.id, 1, $1, t.bytes, 1, t.bytes, t.bytes FROM usage_total t
-		JOIN usage_series s ON s.domain_id = t.domain_id AND s.repository_id = t.repository_id AND s.metric = `+metric+`
-		WHERE true ON CONFLICT DO NOTHING`, now); err != nil {
-		return err
+		SELECT s.id, 1, $1, t.bytes, 1, t.bytes, t.bytes FROM (`+storedNow+`) t
+		JOIN usage_series s ON s.domain_id = t.domain_id AND s.repository_id = t.repository_id AND s.metric = t.metric
+		WHERE true ON CONFLICT DO NOTHING`, now-1); err != nil {
+		return false, err
 	}
-	return tx.setUsageMark(markSampled, now)
+	return true, tx.setUsageMark(markSampled, now)
+}
+
+// SeriesName names a metric of which something was counted.
+type SeriesName struct {
+	Domain, Repository string // names; a domain's has the first alone, the account's neither
+	Metric             string
+}
+
+// AccountSeries lists the series of an account, of the domains that it owns and
+// of the repositories in them, in no order.
+func (tx *Tx) AccountSeries(account string) ([]SeriesName, error) {
+	q := newQuery("SELECT '', '', metric FROM usage_series WHERE ").add("domain_id = ? AND repository_id = ''", account).
+		add(` UNION ALL SELECT d.name, '', s.metric FROM domain d JOIN usage_series s ON s.domain_id = d.id AND s.repository_id = '' WHERE d.owner = ?`, account).
+		add(` UNION ALL SELECT d.name, r.name, s.metric FROM domain d JOIN repository r ON r.domain_id = d.id
+			JOIN usage_series s ON s.domain_id = d.id AND s.repository_id = r.id WHERE d.owner = ?`, account)
+	list, err := all(tx, func(scan func(...any) error) (n SeriesName, err error) {
+		err = scan(&n.Domain, &n.Repository, &n.Metric)
+		return n, err
+	}, q)
+	made := map[SeriesName]bool{}
+	for _, n := range list {
+		if n.Metric == MetricHits || n.Metric == MetricMisses {
+			n.Metric = MetricHitRatio
+			made[n] = true
+		}
+	}
+	return slices.AppendSeq(list, maps.Keys(made)), err
 }
 
 // usageSettles is how long after its end an hour is made of its minutes: what

@@ -24,20 +24,19 @@ const (
 	RepositoryName = "RepositoryName"
 )
 
-// Kind is how a metric comes about.
+// Kind is how a metric comes about. Of what is counted, each minute in which
+// there was something is a sample; of bytes that are stored each minute; of the
+// hit ratio each request, 100 or 0.
 type Kind struct {
-	Name  string
-	Unit  string // of CloudWatch: Bytes, Count, Percent
-	Gauge bool   // a level: those of two repositories at one time are added up; else events, which are counted
-	// PerDomain: there is none of a repository.
-	PerDomain bool
+	Name string
+	Unit string // of CloudWatch: Bytes, Count, Percent
 }
 
 // Kinds are the metrics there are.
 func Kinds() []Kind {
 	return []Kind{
-		{Name: "RepositoryStorageUsed", Unit: "Bytes", Gauge: true},
-		{Name: "DomainStorageUsed", Unit: "Bytes", Gauge: true, PerDomain: true},
+		{Name: "RepositoryStorageUsed", Unit: "Bytes"},
+		{Name: "DomainStorageUsed", Unit: "Bytes"},
 		{Name: "GetPackageVersionAsset", Unit: "Count"},
 		{Name: "PublishPackageVersion", Unit: "Count"},
 		{Name: "CacheHit", Unit: "Count"},
@@ -102,6 +101,18 @@ func IDOf(namespace, name string, dimensions []Dimension) (id ID, ok bool) {
 	return id, namespace == Namespace && known && (id.Repository == "" || id.Domain != "")
 }
 
+// Resolution is how wide the points are that are kept of a time so long ago.
+func Resolution(age time.Duration) time.Duration {
+	const day = 24 * time.Hour
+	switch {
+	case age > 90*day:
+		return day
+	case age > day:
+		return time.Hour
+	}
+	return time.Minute
+}
+
 // Point is what was seen in the stretch of time that begins At.
 type Point struct {
 	At       time.Time
@@ -119,9 +130,10 @@ type Source interface {
 	// those of each repository, of each domain and of the account.
 	Metrics(ctx context.Context, account string) ([]ID, error)
 	// Points gives the points of a metric that begin in [from, to), in the order
-	// of time, in the finest resolution that is kept of that time. A metric that
-	// does not exist has none.
-	Points(ctx context.Context, account string, id ID, from, to time.Time) ([]Point, error)
+	// of time, in the finest resolution that is kept of that time. What is kept
+	// only in points wider than period is left out. A metric that does not exist
+	// has none.
+	Points(ctx context.Context, account string, id ID, from, to time.Time, period time.Duration) ([]Point, error)
 }
 
 // Statistic is what a period is asked for.

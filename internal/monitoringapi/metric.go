@@ -127,6 +127,9 @@ func span(start, end time.Time) (from, to time.Time, err error) {
 	if !start.Before(end) {
 		return from, to, refuse(invalidCombination, "The parameter StartTime must be less than the parameter EndTime.")
 	}
+	if epoch := time.Unix(0, 0); start.Before(epoch) { // there is nothing before, and lengths of time have an end
+		start = epoch
+	}
 	return start.UTC().Truncate(time.Minute), end.UTC(), nil
 }
 
@@ -185,6 +188,9 @@ func (a *API) getStatistics(ctx context.Context, account string, in *GetStatisti
 	if n := to.Sub(from) / length; n > maxDatapoints {
 		return nil, refuse(invalidCombination, "You have requested up to %d datapoints, which exceeds the limit of %d. You may reduce the datapoints requested by increasing Period, or decreasing the time range.", n, maxDatapoints)
 	}
+	if kept := metric.Resolution(a.now().Sub(from)); kept <= length {
+		from = from.Truncate(kept) // so that the points that are left lie in the periods that they are of
+	}
 	periods, kind, err := a.periods(ctx, account, metricAsked{in.Namespace, in.MetricName, in.Dimensions, in.Unit}, from, to, length)
 	out := &GetStatisticsOutput{Label: in.MetricName, Datapoints: []Datapoint{}}
 	for _, p := range periods {
@@ -224,7 +230,7 @@ func (a *API) periods(ctx context.Context, account string, m metricAsked, from, 
 	if !ok || m.unit != "" && m.unit != kind.Unit {
 		return nil, kind, nil
 	}
-	points, err := a.metrics.Points(ctx, account, id, from, to)
+	points, err := a.metrics.Points(ctx, account, id, from, to, length)
 	return metric.Periods(points, from, length), kind, err
 }
 

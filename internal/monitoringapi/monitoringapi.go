@@ -55,6 +55,7 @@ type API struct {
 	db      *catalog.DB
 	region  string
 	metrics metric.Source
+	now     func() time.Time
 }
 
 // Handlers answer one protocol each.
@@ -62,14 +63,15 @@ type Handlers struct {
 	Query, JSON, CBOR http.Handler
 }
 
-// Options are what the operations work with. All but HTTP are required.
+// Options are what the operations work with. All but Now and HTTP are required.
 type Options struct {
 	DB       *catalog.DB
 	Identity *identity.Service
 	Checker  *access.Checker
 	Region   string
 	Metrics  metric.Source
-	HTTP     restjson.Config // Authenticate, Authorize and Shapes are set here
+	Now      func() time.Time // time.Now if nil
+	HTTP     restjson.Config  // Authenticate, Authorize and Shapes are set here
 }
 
 // Table is the operations. It is for whoever wants to know what there is; they
@@ -86,7 +88,10 @@ func (a *API) rows() []restjson.Row {
 
 // New makes the handlers of requests signed for Service.
 func New(o Options) Handlers {
-	a := &API{db: o.DB, region: o.Region, metrics: o.Metrics}
+	a := &API{db: o.DB, region: o.Region, metrics: o.Metrics, now: o.Now}
+	if a.now == nil {
+		a.now = time.Now
+	}
 	cfg := o.HTTP
 	cfg.Authenticate = o.Identity.Authenticator(Service)
 	cfg.Authorize = o.Checker.Authorize

@@ -60,7 +60,7 @@ func (f *figures) Metrics(context.Context, string) ([]metric.ID, error) {
 	return list, f.err
 }
 
-func (f *figures) Points(_ context.Context, _ string, id metric.ID, from, to time.Time) (list []metric.Point, err error) {
+func (f *figures) Points(_ context.Context, _ string, id metric.ID, from, to time.Time, _ time.Duration) (list []metric.Point, err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, p := range f.points[id] {
@@ -73,7 +73,7 @@ func (f *figures) Points(_ context.Context, _ string, id metric.ID, from, to tim
 
 // house is a server with its administrator.
 type house struct {
-	t       *testing.T
+	t       testing.TB
 	url     string
 	db      *catalog.DB
 	key     aws.Credentials
@@ -86,7 +86,7 @@ func eachEngine(t *testing.T, test func(t *testing.T, h *house)) {
 	t.Run("postgres", func(t *testing.T) { test(t, newHouse(t, pgtest.NewDatabase(t))) })
 }
 
-func newHouse(t *testing.T, dsn string) *house {
+func newHouse(t testing.TB, dsn string) *house {
 	t.Helper()
 	db, err := catalog.Open(t.Context(), dsn, catalog.Options{})
 	if err != nil {
@@ -149,7 +149,12 @@ func (h *house) sdk() *cloudwatch.Client {
 // send signs and sends a body.
 func (h *house) send(head map[string]string, body string) (*http.Response, string) {
 	h.t.Helper()
-	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodPost, h.url+"/", strings.NewReader(body))
+	return h.to("/", head, body)
+}
+
+func (h *house) to(path string, head map[string]string, body string) (*http.Response, string) {
+	h.t.Helper()
+	req, err := http.NewRequestWithContext(h.t.Context(), http.MethodPost, h.url+path, strings.NewReader(body))
 	if err != nil {
 		h.t.Fatal(err)
 	}
@@ -459,6 +464,37 @@ func TestMetrics(t *testing.T) {
 }
 
 // The same operations in the protocols that the SDK for Go does not speak.
+// TestMetrics_OfLongAgo: figures of long ago are points of hours and days, which
+// periods that begin in the middle of one would miss or mistake.
+func TestMetrics_OfLongAgo(t *testing.T) {
+	h := newHouse(t, "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"))
+	id, now := metric.ID{Name: "CacheHit"}, time.Now().UTC()
+	for _, c := range []struct{ ago, kept, period time.Duration }{
+		{2 * time.Hour, time.Minute, time.Hour},
+		{10 * 24 * time.Hour, time.Hour, time.Hour},
+		{10 * 24 * time.Hour, time.Hour, 24 * time.Hour},
+		{200 * 24 * time.Hour, 24 * time.Hour, 24 * time.Hour},
+		{2000000 * time.Hour, 0, 365 * 24 * time.Hour}, // before 1970
+	} {
+		start := now.Add(-c.ago).Truncate(24 * time.Hour).Add(13*time.Hour + 17*time.Minute)
+		if c.ago < 24*time.Hour {
+			start = now.Add(-c.ago).Truncate(time.Minute)
+		}
+		at := start.Truncate(max(c.kept, time.Minute))
+		if c.kept == 0 {
+			at = time.Unix(0, 0).UTC()
+		}
+		h.figures.points = map[metric.ID][]metric.Point{id: {metric.Sample(at, 4)}}
+		out, err := h.sdk().GetMetricStatistics(t.Context(), &cloudwatch.GetMetricStatisticsInput{
+			Namespace: aws.String(metric.Namespace), MetricName: &id.Name, StartTime: &start, EndTime: aws.Time(now.Add(time.Minute)),
+			Period: aws.Int32(int32(c.period / time.Second)), Statistics: []types.Statistic{types.StatisticSum},
+		})
+		if err != nil || len(out.Datapoints) != 1 || *out.Datapoints[0].Sum != 4 || !out.Datapoints[0].Timestamp.Equal(at) {
+			t.Errorf("%v ago by %v: %v, %+v, want %v", c.ago, c.period, err, jsonOf(t, map[string]any{"d": out}), at)
+		}
+	}
+}
+
 func TestProtocols(t *testing.T) {
 	h := newHouse(t, "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"))
 	res, out := h.json("PutMetricAlarm", map[string]any{

@@ -14,6 +14,7 @@ const maxStored = 2000
 type Stored struct {
 	Owner, Domain, Repository string
 	Bytes                     int64
+	catalog.Turned            // of a repository, since the start
 }
 
 // usageCollector shows what was counted by repository. The names of
@@ -22,8 +23,9 @@ type usageCollector struct {
 	totals func() []usage.Total
 	counts []usageCount
 
-	stored                     func() []Stored
-	repositoryDesc, domainDesc *prometheus.Desc
+	stored                         func() []Stored
+	repositoryDesc, domainDesc     *prometheus.Desc
+	publishedCounts, deletedCounts *prometheus.Desc
 }
 
 type usageCount struct {
@@ -39,6 +41,9 @@ func (m *Metrics) Usage(totals func() []usage.Total, stored func() []Stored) {
 		totals: totals, stored: stored,
 		repositoryDesc: prometheus.NewDesc("packhouse_repository_stored_bytes", "Bytes of a repository's assets.", repository, nil),
 		domainDesc:     prometheus.NewDesc("packhouse_domain_stored_bytes", "Bytes of a domain, each content once.", domain, nil),
+
+		publishedCounts: prometheus.NewDesc("packhouse_repository_publishes_total", "Publications that have stored something.", repository, nil),
+		deletedCounts:   prometheus.NewDesc("packhouse_repository_deletes_total", "Versions deleted.", repository, nil),
 	}
 	for _, n := range []struct {
 		name, help string
@@ -65,6 +70,8 @@ func (c *usageCollector) Describe(ch chan<- *prometheus.Desc) {
 	}
 	ch <- c.repositoryDesc
 	ch <- c.domainDesc
+	ch <- c.publishedCounts
+	ch <- c.deletedCounts
 }
 
 // Collect implements prometheus.Collector. Repositories of one name, as when one
@@ -84,19 +91,34 @@ func (c *usageCollector) Collect(ch chan<- prometheus.Metric) {
 			ch <- prometheus.MustNewConstMetric(k.desc, prometheus.CounterValue, float64(k.of(*sum)), n.owner, n.domain, n.repository)
 		}
 	}
-	shown, rest := 0, int64(0)
+	shown, rest := 0, Stored{Owner: "other", Domain: "other", Repository: "other"}
+	show := func(s Stored) {
+		for _, m := range []struct {
+			desc  *prometheus.Desc
+			kind  prometheus.ValueType
+			value int64
+		}{
+			{c.repositoryDesc, prometheus.GaugeValue, s.Bytes},
+			{c.publishedCounts, prometheus.CounterValue, s.Published},
+			{c.deletedCounts, prometheus.CounterValue, s.Deleted},
+		} {
+			ch <- prometheus.MustNewConstMetric(m.desc, m.kind, float64(m.value), s.Owner, s.Domain, s.Repository)
+		}
+	}
 	for _, s := range c.stored() {
 		switch {
 		case s.Repository == "":
 			ch <- prometheus.MustNewConstMetric(c.domainDesc, prometheus.GaugeValue, float64(s.Bytes), s.Owner, s.Domain)
 		case shown < maxStored:
 			shown++
-			ch <- prometheus.MustNewConstMetric(c.repositoryDesc, prometheus.GaugeValue, float64(s.Bytes), s.Owner, s.Domain, s.Repository)
+			show(s)
 		default:
-			rest += s.Bytes
+			rest.Bytes += s.Bytes
+			rest.Published += s.Published
+			rest.Deleted += s.Deleted
 		}
 	}
-	if rest > 0 {
-		ch <- prometheus.MustNewConstMetric(c.repositoryDesc, prometheus.GaugeValue, float64(rest), "other", "other", "other")
+	if rest.Bytes > 0 || rest.Turned != (catalog.Turned{}) {
+		show(rest)
 	}
 }

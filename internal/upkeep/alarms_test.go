@@ -20,7 +20,7 @@ type much struct{}
 
 func (much) Metrics(context.Context, string) ([]metric.ID, error) { return nil, nil }
 
-func (much) Points(_ context.Context, _ string, _ metric.ID, from, to time.Time) (list []metric.Point, err error) {
+func (much) Points(_ context.Context, _ string, _ metric.ID, from, to time.Time, _ time.Duration) (list []metric.Point, err error) {
 	for at := from; at.Before(to); at = at.Add(time.Minute) {
 		list = append(list, metric.Sample(at, 1e9))
 	}

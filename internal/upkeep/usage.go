@@ -16,7 +16,14 @@ func (r *Runner) rollUpUsage(ctx context.Context, _ catalog.Job) error {
 	if err := usage.Fold(ctx, r.opt.DB); err != nil { // what processes that died have left
 		return fmt.Errorf("fold usage: %w", err)
 	}
-	if err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) error { return tx.SampleStorage() }); err != nil {
+	err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
+		sampled, err := tx.SampleStorage()
+		if err != nil || !sampled {
+			return err
+		}
+		return tx.Enqueue(catalog.Job{Kind: catalog.JobEvaluateAlarms}) // the minute that has ended can be looked at
+	})
+	if err != nil {
 		return fmt.Errorf("sample storage: %w", err)
 	}
 	var step, next catalog.UsageRollUp
