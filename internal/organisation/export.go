@@ -55,7 +55,9 @@ func (f *File) tidy(s site) {
 		names[s.policyARN(f.Policies[i].Name, *f.Policies[i].Path)] = f.Policies[i].Name
 	}
 	for _, t := range f.Topics {
-		slices.SortFunc(t.Subscriptions, func(a, b Subscription) int { return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Endpoint, b.Endpoint)) })
+		slices.SortFunc(t.Subscriptions, func(a, b Subscription) int {
+			return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Endpoint, b.Endpoint))
+		})
 		names[s.topicARN(t.Name)] = t.Name
 	}
 	named := func(list []string) []string {
