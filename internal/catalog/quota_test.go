@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -94,8 +95,8 @@ func TestQuota_CountsExactly(t *testing.T) {
 		for _, r := range repos {
 			packages = append(packages, ensure(t, db, r, names...)...)
 		}
-		random := rand.New(rand.NewPCG(1, 2))
-		for step := range 150 {
+		random, restored := rand.New(rand.NewPCG(1, 2)), 0
+		for step := range 200 {
 			if step == 20 || step == 60 {
 				update(t, db, func(tx *Tx) error {
 					scope := d.ID
@@ -107,7 +108,7 @@ func TestQuota_CountsExactly(t *testing.T) {
 				})
 			}
 			p := packages[random.IntN(len(packages))]
-			number, size, what := strconv.Itoa(random.IntN(4)), int64(random.IntN(5)+1), random.IntN(6)
+			number, size, what := strconv.Itoa(random.IntN(4)), int64(random.IntN(5)+1), random.IntN(8)
 			err := db.Update(t.Context(), func(tx *Tx) error {
 				v, err := tx.Version(p.ID, number)
 				if fault.Is(err, fault.NotFound) {
@@ -124,6 +125,18 @@ func TestQuota_CountsExactly(t *testing.T) {
 					return tx.DeleteAsset(p, v.ID, "x")
 				case 3:
 					return tx.InsertAsset(p, v.ID, file("x", size))
+				case 4:
+					return tx.TrashVersion(p, v, "too old", tx.Now().Add(time.Hour))
+				case 5:
+					t, err := tx.TrashedVersion(p.RepositoryID, p.Coordinates, number)
+					if err != nil {
+						return err // with what was inserted above
+					}
+					if err := tx.DeleteVersion(p, v); err != nil {
+						return err
+					}
+					restored++
+					return tx.RestoreVersion(p, t)
 				default:
 					return tx.InsertAsset(p, v.ID, file(fmt.Sprint("y", size), size))
 				}
@@ -132,6 +145,9 @@ func TestQuota_CountsExactly(t *testing.T) {
 				t.Fatal(err)
 			}
 			wantCounts(t, db, d)
+		}
+		if restored < 5 {
+			t.Errorf("only %d versions came back from the trash", restored)
 		}
 		update(t, db, func(tx *Tx) error { return tx.DeletePackage(packages[0]) })
 		wantCounts(t, db, d)

@@ -33,13 +33,13 @@ type applyArgs struct {
 
 	Plan  bool `name:"plan" help:"Show what would be done, and do nothing."`
 	Prune bool `name:"prune" help:"Delete what the lists of the file do not have."`
-	Force bool `name:"force" help:"With --prune, also delete repositories that hold packages and users that have access keys."`
+	Force bool `name:"force" help:"Also take on retention that would leave nothing of a repository; with --prune, also delete repositories that hold packages and users that have access keys."`
 }
 
 func applyCommand() command {
 	args := &applyArgs{}
 	return command{name: "apply", group: organisationGroup, args: args, help: "Make a server what an organisation file says.", run: func(ctx context.Context, env *Env) error {
-		api, plan, err := args.plan(ctx, env, args.Prune)
+		api, plan, err := args.plan(ctx, env, args.Prune, args.Force)
 		if err != nil {
 			return err
 		}
@@ -74,7 +74,7 @@ func applyCommand() command {
 func diffCommand() command {
 	args := &organisationArgs{}
 	return command{name: "diff", group: organisationGroup, args: args, help: "Show where a server differs from an organisation file; exit 1 when it does.", run: func(ctx context.Context, env *Env) error {
-		_, plan, err := args.plan(ctx, env, false)
+		_, plan, err := args.plan(ctx, env, false, false)
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func exportCommand() command {
 const organisationGroup = "Organisation file"
 
 // plan reads the file and compares it with the server.
-func (a *organisationArgs) plan(ctx context.Context, env *Env, prune bool) (*operationCaller, *organisation.Plan, error) {
+func (a *organisationArgs) plan(ctx context.Context, env *Env, prune, force bool) (*operationCaller, *organisation.Plan, error) {
 	f, err := a.read(env)
 	if err != nil {
 		return nil, nil, err
@@ -133,7 +133,7 @@ func (a *organisationArgs) plan(ctx context.Context, env *Env, prune bool) (*ope
 	if err != nil {
 		return nil, nil, err
 	}
-	options.Prune = prune
+	options.Prune, options.Force = prune, force
 	plan, err := organisation.Make(ctx, api, f, options)
 	return api, plan, err
 }

@@ -246,6 +246,168 @@ func TestApply_SomebodyElseWasFaster(t *testing.T) {
 	}
 }
 
+// watched is a file with retention of every kind, and alarms.
+func watched(t *testing.T) string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join("..", "organisation", "testdata", "watched.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+func TestApply_RetentionAndAlarms(t *testing.T) {
+	h := open(t)
+	file := watched(t)
+	if out := h.apply(file); !strings.Contains(out, "9 to create, 0 to change") {
+		t.Errorf("%s", out)
+	}
+	nothingToDo := func(text string) {
+		t.Helper()
+		if out := h.apply(text, "--plan", "--prune"); !strings.Contains(out, "nothing to do") {
+			t.Errorf("%s", out)
+		}
+	}
+	nothingToDo(file)
+	for _, c := range []struct{ query, want string }{
+		{"get-domain-retention-configuration --domain acme --origin-type INTERNAL --query retentionConfiguration.[retentionDays,maxVersionsRetained,schedule,trashDays,length(rules)]", "90\t20\t30 4 * * SUN\t14\t3"},
+		{"get-domain-retention-configuration --domain acme --origin-type INTERNAL --query retentionConfiguration.rules[1].[name,kind,retentionDays,maxVersionsRetained,ageFrom]", "candidates\tPRERELEASE\t14\t3\tPUBLISH"},
+		{"get-domain-retention-configuration --domain acme --origin-type EXTERNAL --query retentionConfiguration.rules[0].[notDownloadedForDays,remove]", "60\tTrue"},
+		{"get-repository-retention-configuration --domain acme --repository app --query retentionConfiguration.retentionDays", "7"},
+		{"describe-alarms --query MetricAlarms[0].[AlarmName,Threshold,AlarmActions[0],EvaluationPeriods]", "storage-high\t107374182400\tarn:aws:sns:us-east-1:123456789012:alerts\t1"},
+		{"list-subscriptions --query Subscriptions[0].[Protocol,Endpoint]", "https\thttps://hooks.test/a"},
+	} {
+		if got := strings.TrimSpace(h.must(append(strings.Fields(c.query), "--output", "text")...)); got != c.want {
+			t.Errorf("%s: %q, want %q", c.query, got, c.want)
+		}
+	}
+
+	// What is exported asks for the same, also where it is shortened to one domain.
+	exported := h.must("export-organisation")
+	for _, want := range []string{"alarmActions: [alerts]", "schedule: 30 4 * * SUN", "trashDays: 14", "endpoint: https://hooks.test/a"} {
+		if !strings.Contains(exported, want) {
+			t.Errorf("lacks %q:\n%s", want, exported)
+		}
+	}
+	nothingToDo(exported)
+	nothingToDo(h.must("export-organisation", "--domain", "acme"))
+
+	// Drift
+	h.must("put-domain-retention-configuration", "--domain", "acme", "--origin-type", "EXTERNAL", "--max-versions-retained", "3", "--schedule", "@weekly")
+	h.must("delete-repository-retention-configuration", "--domain", "acme", "--repository", "app")
+	h.must("disable-alarm-actions", "--alarm-names", "storage-high")
+	h.must("put-metric-alarm", "--alarm-name", "by-hand", "--namespace", "AWS/CodeArtifact", "--metric-name", "Errors", "--statistic", "Sum", "--period", "60", "--threshold", "1",
+		"--comparison-operator", "GreaterThanThreshold")
+	r := h.run("diff", "-f", h.write("o.yaml", exported))
+	for _, want := range []string{
+		"~ retention acme EXTERNAL", "    retentionDays: 30\n", "maxVersionsRetained: 3 -> nothing", "~ retention acme settings", `schedule: "@weekly" -> "30 4 * * SUN"`,
+		"+ retention acme/app", "~ alarm storage-high", "actionsEnabled: false -> true", "? alarm by-hand is not in the file",
+	} {
+		if r.code != exitFailed || !strings.Contains(r.stdout, want) {
+			t.Errorf("exit %d, lacks %q:\n%s%s", r.code, want, r.stdout, r.stderr)
+		}
+	}
+	h.apply(exported, "--prune")
+	nothingToDo(exported)
+
+	// Less, and nothing at all.
+	less := strings.NewReplacer("    keepVersions: 20\n", "", "hooks.test/a", "hooks.test/b", "app, retention: {keepDays: 7}", "app, retention: ").Replace(file)
+	less = less[:strings.Index(less, "alarms:")] + "alarms: []\n"
+	if out := h.apply(less, "--prune"); !strings.Contains(out, "- retention acme/app") || !strings.Contains(out, "- alarm storage-high") || !strings.Contains(out, "0 to create, 2 to change, 2 to delete") {
+		t.Errorf("%s", out)
+	}
+	nothingToDo(less)
+	h.apply("domain: acme\nretention: {published: null, ingested: {}}\ntopics: []\n", "--prune")
+	if r := h.run("get-domain-retention-configuration", "--domain", "acme"); r.code != exitFailed || !strings.Contains(r.stderr, "ResourceNotFoundException") {
+		t.Errorf("%+v", r)
+	}
+	if got := h.must("list-topics", "--query", "length(Topics)"); got != "0\n" {
+		t.Error(got)
+	}
+}
+
+// Null asks for nothing to be there, which for some keys is a value of its own.
+func TestApply_NullIsWhatThereIsWithoutTheKey(t *testing.T) {
+	h := open(t)
+	const alarm = "  - {name: a, namespace: n, metricName: m, statistic: Sum, period: 60, threshold: 1, comparisonOperator: LessThanThreshold"
+	h.apply("domain: acme\nretention: {keepDays: 9, keepVersions: 3, schedule: '@daily'}\nquota: {maxBytes: 5, maxVersions: 1}\nrepositories:\n  - {name: app, versionPolicy: RELEASE}\n" +
+		"users:\n  - {name: admin}\n  - {name: ada, path: /staff/}\nalarms:\n" + alarm + ", evaluationPeriods: 3, treatMissingData: ignore, actionsEnabled: false, unit: Bytes}\n")
+	nulls := "domain: acme\nretention: {keepDays: 9, keepVersions: null, rules: , schedule: null}\nquota: {maxBytes: 5, maxVersions: null}\nrepositories:\n  - {name: app, versionPolicy: , format: , description: }\n" +
+		"users:\n  - {name: ada, path: }\nalarms:\n" + alarm + ", evaluationPeriods: , treatMissingData: , actionsEnabled: , unit: , description: , dimensions: , alarmActions: }\n"
+	if out := h.apply(nulls); !strings.Contains(out, "0 to create, 7 to change, 0 to delete") {
+		t.Errorf("%s", out)
+	}
+	if out := h.apply(nulls); !strings.Contains(out, "nothing to do") {
+		t.Errorf("%s", out)
+	}
+	for query, want := range map[string]string{
+		"get-domain-quota --domain acme --query quota.[maxBytes,maxVersions]":                                               "5\tNone",
+		"describe-alarms --query MetricAlarms[0].[EvaluationPeriods,TreatMissingData,ActionsEnabled,Unit]":                  "1\tmissing\tTrue\tNone",
+		"get-domain-retention-configuration --domain acme --query retentionConfigurations[].[schedule,maxVersionsRetained]": "0 3 * * *\tNone\n0 3 * * *\tNone",
+	} {
+		if got := strings.TrimSpace(h.must(append(strings.Fields(query), "--output", "text")...)); got != want {
+			t.Errorf("%s: %q, want %q", query, got, want)
+		}
+	}
+}
+
+// Retention that would leave nothing is taken on by force alone.
+func TestApply_RetentionThatRemovesAllWantsForce(t *testing.T) {
+	h := open(t)
+	h.domainWith("full")
+	h.publish("full", "hello", "1.0.0")
+	all := h.write("all.yaml", "domain: my-domain\nrepositories:\n  - {name: full, retention: {rules: [{remove: true}]}}\n")
+	r := h.run("apply", "-f", all)
+	if r.code != exitFailed || !strings.Contains(r.stderr, "it removes every version of everything; say so with --force") || !strings.Contains(r.stdout, "needs --force") {
+		t.Errorf("%+v", r)
+	}
+	h.must("apply", "-f", all, "--force")
+	if r := h.run("diff", "-f", all); r.code != exitOK {
+		t.Errorf("%+v", r)
+	}
+}
+
+// lacking is a server that does not know some operations.
+type lacking struct {
+	organisation.API
+	word string // of their names
+}
+
+func (l lacking) Call(ctx context.Context, operation string, in map[string]any) (map[string]any, error) {
+	if strings.Contains(operation, l.word) {
+		return nil, fmt.Errorf("%w: this server does not know %s", organisation.ErrUnknownOperation, operation)
+	}
+	return l.API.Call(ctx, operation, in)
+}
+
+func TestApply_ServerThatCannot(t *testing.T) {
+	h := open(t)
+	api, options := h.caller()
+	f, err := organisation.Parse("o.yaml", []byte(watched(t)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := lacking{api, "Retention"}
+	if _, err := organisation.Make(t.Context(), old, f, options); err == nil || !strings.Contains(err.Error(), "the file declares retention, which this server cannot do") {
+		t.Error(err)
+	}
+	if got := h.must("list-domains", "--query", "length(domains)"); got != "0\n" {
+		t.Error("something was made")
+	}
+	options.CreateOnly = true
+	plan, err := organisation.Make(t.Context(), old, f, options)
+	if err != nil || len(plan.Notes) != 1 || plan.Notes[0] != "retention is left out: this server does not have it" {
+		t.Fatalf("%+v, %v", plan, err)
+	}
+	if err := plan.Apply(t.Context(), old, false, nil); err != nil {
+		t.Error(err)
+	}
+	_, notes, err := organisation.Export(t.Context(), lacking{api, "Topics"}, options, "")
+	if err != nil || len(notes) != 1 || !strings.HasPrefix(notes[0], "without topics: ") {
+		t.Error(notes, err)
+	}
+}
+
 // caller speaks to the house as its administrator.
 func (h *house) caller() (*operationCaller, organisation.Options) {
 	h.t.Helper()
@@ -318,7 +480,7 @@ func TestExport_GoesRound(t *testing.T) {
 		}
 		bring(t, a, text)
 		first := export(t, a)
-		bring(t, b, []byte("domains: []\npolicies: []\ngroups: []\nusers: [{name: admin}]\nroles: []\n"))
+		bring(t, b, []byte("domains: []\npolicies: []\ngroups: []\nusers: [{name: admin}]\nroles: []\ntopics: []\nalarms: []\n"))
 		bring(t, b, first)
 		if diff := cmp.Diff(string(first), string(export(t, b))); diff != "" {
 			t.Fatalf("exported elsewhere: %s", diff)
@@ -365,16 +527,62 @@ func generated(t *rapid.T) *organisation.File {
 		}
 		return &organisation.Quota{MaxBytes: new(organisation.Bytes(rapid.Int64Range(0, 1<<50).Draw(t, label))), MaxVersions: new(rapid.Int64Range(0, 1<<40).Draw(t, label))}
 	}
-	f := &organisation.File{Policies: []organisation.ManagedPolicy{}, Groups: []organisation.Group{}, Roles: []organisation.Role{}}
+	count := func(label string) *int64 { return new(rapid.Int64Range(1, 1000).Draw(t, label)) }
+	kept := func(label string) *organisation.Retention {
+		r := &organisation.Retention{}
+		switch rapid.IntRange(0, 3).Draw(t, label) {
+		case 0:
+			return r // none
+		case 1:
+			r.RetentionDays = count(label)
+		case 2:
+			r.RetentionDays, r.MaxVersionsRetained = count(label), count(label)
+		case 3:
+			r.Rules = append(r.Rules,
+				organisation.RetentionRule{Name: new("old, bad: ones"), Format: new("npm"), PackagePattern: new("/npm/acme~"), NotDownloadedForDays: count(label), Remove: new(true)},
+				organisation.RetentionRule{OriginType: new("INTERNAL"), Kind: new("PRERELEASE"), Status: new("Published"), RetentionDays: count(label), AgeFrom: new("PUBLISH")},
+				organisation.RetentionRule{Keep: new(true)})
+		}
+		return r
+	}
+	f := &organisation.File{
+		Policies: []organisation.ManagedPolicy{}, Groups: []organisation.Group{}, Roles: []organisation.Role{}, Topics: []organisation.Topic{}, Alarms: []organisation.Alarm{},
+	}
+	for _, name := range subset("topic", "alerts", "news") {
+		topic := organisation.Topic{Name: name, Subscriptions: []organisation.Subscription{}}
+		for _, to := range subset("subscription", "https://hooks.test/a", "https://hooks.test/b?c=d#") {
+			topic.Subscriptions = append(topic.Subscriptions, organisation.Subscription{Protocol: "https", Endpoint: strings.TrimSuffix(to, "#")})
+		}
+		f.Topics = append(f.Topics, topic)
+	}
+	for _, name := range subset("alarm", "high", "with: colon", "yes") {
+		a := organisation.Alarm{
+			Name: name, Description: text("alarm"), Namespace: "AWS/CodeArtifact", MetricName: "RepositoryStorageUsed", Dimensions: map[string]string{}, Statistic: "Average",
+			Period: 60 * rapid.Int64Range(1, 60).Draw(t, "period"), EvaluationPeriods: new(rapid.Int64Range(1, 20).Draw(t, "periods")), ComparisonOperator: "LessThanThreshold",
+			Threshold: rapid.Float64Range(-1e18, 1e18).Draw(t, "threshold"), ActionsEnabled: new(rapid.Bool().Draw(t, "enabled")), TreatMissingData: new("ignore"),
+			OKActions: []string{"arn:aws:sns:us-east-1:123456789012:elsewhere"}, InsufficientDataActions: []string{},
+		}
+		for _, dimension := range subset("dimension", "DomainName", "RepositoryName") {
+			a.Dimensions[dimension] = "acme"
+		}
+		for _, topic := range f.Topics {
+			a.AlarmActions = append(a.AlarmActions, topic.Name)
+		}
+		f.Alarms = append(f.Alarms, a)
+	}
 	for _, name := range subset("domain", "acme", "beta") {
 		d := organisation.Domain{Name: name}
 		d.Repositories, d.PackageGroups = []organisation.Repository{}, []organisation.PackageGroup{}
 		d.Tags, d.Policy, d.Quota = tags("domain tags"), document("domain policy", "codeartifact:DescribeDomain", true), size("domain quota")
+		d.Retention = &organisation.DomainRetention{Published: kept("published"), Ingested: kept("ingested")}
+		if r := *d.Retention.Published; r.RetentionDays != nil || r.Rules != nil {
+			d.Retention.Schedule, d.Retention.TrashDays = new(rapid.SampledFrom([]string{"@daily", "0 3 * * *", "*/15 1-3 * * MON"}).Draw(t, "schedule")), count("trash")
+		}
 		names := rapid.Permutation([]string{"r1", "r2", "r3", "r4", "r5"}).Draw(t, "names")
 		names = names[:rapid.IntRange(0, len(names)).Draw(t, "repositories")]
 		for i, repo := range names {
 			r := organisation.Repository{
-				Name: repo, Description: text("description"), Tags: tags("tags"), Policy: document("policy", "codeartifact:ReadFromRepository", true), Quota: size("quota"),
+				Name: repo, Description: text("description"), Tags: tags("tags"), Policy: document("policy", "codeartifact:ReadFromRepository", true), Quota: size("quota"), Retention: kept("retention"),
 				VersionPolicy: new(rapid.SampledFrom([]string{"RELEASE", "MIXED", "SNAPSHOT"}).Draw(t, "version policy")),
 			}
 			r.Upstreams = append([]string{}, subset("upstreams", names[i+1:]...)...)
@@ -468,7 +676,7 @@ func TestApply_GoesOnWhereItWasCutOff(t *testing.T) {
 	h := open(t)
 	api, options := h.caller()
 	options.Prune, options.Force = true, true
-	const nothing = "domains: []\npolicies: []\ngroups: []\nusers: [{name: admin}]\nroles: []\n"
+	const nothing = "domains: []\npolicies: []\ngroups: []\nusers: [{name: admin}]\nroles: []\ntopics: []\nalarms: []\n"
 	run := func(api organisation.API, text string) (changes int, err error) {
 		f, err := organisation.Parse("o.yaml", []byte(text))
 		if err != nil {
@@ -480,7 +688,7 @@ func TestApply_GoesOnWhereItWasCutOff(t *testing.T) {
 		}
 		return len(plan.Changes), plan.Apply(t.Context(), api, true, nil)
 	}
-	for _, texts := range [][2]string{{nothing, acme}, {acme, nothing}} {
+	for _, texts := range [][2]string{{nothing, acme}, {acme, nothing}, {nothing, watched(t)}, {watched(t), nothing}} {
 		for after := 0; ; after++ {
 			if _, err := run(api, texts[0]); err != nil {
 				t.Fatal(err)

@@ -97,7 +97,7 @@ func quickstart(ctx context.Context, env *Env, cfg config.Config, a *app.App) er
 	options.CreateOnly = true // whoever has changed something wants it so
 	plan, err := organisation.Make(ctx, api, f, options)
 	if err == nil {
-		err = plan.Apply(ctx, api, false, nil)
+		err = makeModel(ctx, api, plan)
 	}
 	if err != nil {
 		return fmt.Errorf("set up the model organisation: %w", err)
@@ -118,8 +118,12 @@ func quickstart(ctx context.Context, env *Env, cfg config.Config, a *app.App) er
 		}
 		fmt.Fprintf(env.Stdout, "  %-16s <- %s\n", r.Name, from)
 	}
+	fmt.Fprintf(env.Stdout, "\n%s", kept(o))
+	for _, alarm := range f.Alarms {
+		fmt.Fprintf(env.Stdout, "  %s tells the topic %s\n", alarm.Name, strings.Join(alarm.AlarmActions, ", "))
+	}
 	for _, n := range plan.Notes {
-		fmt.Fprintf(env.Stdout, "\n%s; the part of the file takes effect with a later release, and nothing is deleted by itself now.\n", n)
+		fmt.Fprintf(env.Stdout, "\n%s\n", n)
 	}
 	fmt.Fprintf(env.Stdout, `
 Next, in another terminal (the administrator's key is in %[1]s):
@@ -136,6 +140,47 @@ Next, in another terminal (the administrator's key is in %[1]s):
   aws codeartifact list-repositories --region %[6]s
 `, path, quote(absolute(path)), a.URL(), pathLine(), o.Name, cfg.Region)
 	return nil
+}
+
+// makeModel makes what a plan says. Retention that is refused, because by now it
+// would leave nothing of a repository, does not keep the server from starting.
+func makeModel(ctx context.Context, api organisation.API, plan *organisation.Plan) error {
+	for _, c := range plan.Changes {
+		one := organisation.Plan{Changes: []organisation.Change{c}}
+		err := one.Apply(ctx, api, false, nil)
+		if err != nil && c.Kind == organisation.KindRetention {
+			plan.Notes = append(plan.Notes, fmt.Sprintf("without the retention of %s: %v", c.Name, err))
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// kept tells what a domain and its repositories keep.
+func kept(d organisation.Domain) string {
+	var b strings.Builder
+	say := func(who string, r *organisation.Retention) {
+		var rules []string
+		if r.RetentionDays != nil {
+			rules = append(rules, fmt.Sprintf("younger than %d days", *r.RetentionDays))
+		}
+		if r.MaxVersionsRetained != nil {
+			rules = append(rules, fmt.Sprintf("among the newest %d of their package", *r.MaxVersionsRetained))
+		}
+		fmt.Fprintf(&b, "  %-16s keeps versions %s\n", who, strings.Join(rules, " or "))
+	}
+	for _, r := range d.Repositories {
+		if r.Retention != nil {
+			say(r.Name, r.Retention)
+		}
+	}
+	if d.Retention != nil {
+		say("any other", &d.Retention.Retention)
+	}
+	return b.String()
 }
 
 // adminCaller calls the API as the administrator whose key the first start left.

@@ -72,8 +72,13 @@ func TestQuickstart_SetsUpOnceAndHidesTheSecret(t *testing.T) {
 	args := []string{"quickstart", "--data", data, "--listen", "127.0.0.1:0"}
 	for _, want := range []string{"is set up", "is there already"} {
 		all := serving(t, home, args, func(printed string) {
-			if !strings.Contains(printed, want) || !strings.Contains(printed, "frontend-app     <- npm-internal, npm-public") || !strings.Contains(printed, "later release") {
-				t.Errorf("printed:\n%s", printed)
+			for _, line := range []string{
+				want, "frontend-app     <- npm-internal, npm-public", "npm-public       keeps versions younger than 30 days\n",
+				"any other        keeps versions younger than 90 days or among the newest 20 of their package\n", "codeartifact-storage-high tells the topic alerts\n",
+			} {
+				if !strings.Contains(printed, line) {
+					t.Errorf("lacks %q:\n%s", line, printed)
+				}
 			}
 			t.Setenv("AWS_SHARED_CREDENTIALS_FILE", filepath.Join(data, "credentials"))
 			_, address, _ := strings.Cut(printed, "serves at ")
@@ -81,6 +86,13 @@ func TestQuickstart_SetsUpOnceAndHidesTheSecret(t *testing.T) {
 			r := runCommand(t.Context(), home, "list-repositories-in-domain", "--domain", "my-company-domain", "--endpoint-url", address, "--query", "length(repositories)")
 			if r.stdout != "9\n" {
 				t.Errorf("%+v", r)
+			}
+			file := filepath.Join(home, "model.yaml")
+			if err := os.WriteFile(file, organisationFile, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			if r := runCommand(t.Context(), home, "diff", "-f", file, "--endpoint-url", address); r.code != exitOK {
+				t.Errorf("it is not what the file says: %+v", r)
 			}
 		})
 		key, err := os.ReadFile(filepath.Join(data, "credentials"))
@@ -93,6 +105,40 @@ func TestQuickstart_SetsUpOnceAndHidesTheSecret(t *testing.T) {
 			t.Error("the secret was printed")
 		}
 	}
+}
+
+// What has become of it since the first start does not keep it from starting.
+func TestQuickstart_RetentionThatIsRefusedIsTold(t *testing.T) {
+	h := open(t)
+	api, options := h.caller()
+	f, err := organisation.Parse("organisation.yaml", organisationFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	options.CreateOnly = true
+	plan, err := organisation.Make(t.Context(), api, f, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := makeModel(t.Context(), refusing{api}, plan); err != nil {
+		t.Error(err)
+	}
+	if len(plan.Notes) != 5 || !strings.Contains(plan.Notes[0], "without the retention of my-company-domain INTERNAL: ") {
+		t.Errorf("%q", plan.Notes)
+	}
+	if got := h.must("describe-alarms", "--query", "length(MetricAlarms)"); got != "1\n" {
+		t.Error(got)
+	}
+}
+
+// refusing takes on no retention.
+type refusing struct{ organisation.API }
+
+func (r refusing) Call(ctx context.Context, operation string, in map[string]any) (map[string]any, error) {
+	if strings.HasPrefix(operation, "Put") && strings.HasSuffix(operation, "RetentionConfiguration") {
+		return nil, &callError{Operation: operation, Code: "ValidationException"}
+	}
+	return r.API.Call(ctx, operation, in)
 }
 
 func TestServe_PrintsNextSteps(t *testing.T) {

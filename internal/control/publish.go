@@ -31,7 +31,7 @@ func (a *API) publishPackageVersion(ctx context.Context, c *restjson.Call, in *a
 	if err != nil {
 		return nil, err
 	}
-	staged, err := repo.Stage(ctx, t.c, in.AssetName, in.AssetContent)
+	staged, err := repo.Stage(ctx, t.c, in.AssetName, registry.Announced(in.AssetContent, c.Length))
 	if fault.Is(err, fault.TooLarge) { // the size of an asset is a quota (section 1.1)
 		return nil, fault.Wrap(fault.Quota, err, "asset %s is larger than this server takes (max-asset-size)", in.AssetName)
 	}

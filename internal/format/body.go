@@ -40,6 +40,16 @@ func Body(r *http.Request) (io.Reader, error) {
 	return nil, fault.New(fault.Invalid, "content encoding %q is not understood; send gzip or none", r.Header.Get("Content-Encoding"))
 }
 
+// AtLeast is how many bytes a file within a request's body has at least, when the
+// rest of the body has no more than besides: what can be known before it is read.
+// 0 when nothing is.
+func AtLeast(r *http.Request, besides int64) int64 {
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return 0
+	}
+	return max(r.ContentLength-besides, 0)
+}
+
 // ReadBody reads a body of at most limit bytes; TooLarge beyond.
 func ReadBody(body io.Reader, limit int64) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(body, limit+1))

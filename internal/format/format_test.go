@@ -242,3 +242,23 @@ func TestWalkTarGz_Bounds(t *testing.T) {
 		}
 	}
 }
+
+func TestAtLeast_NeverMoreThanTheFileHas(t *testing.T) {
+	for _, c := range []struct {
+		length, besides, want int64
+		encoding              string
+	}{
+		{1000, 100, 900, ""},
+		{1000, 100, 900, "identity"},
+		{1000, 100, 0, "gzip"},
+		{50, 100, 0, ""},
+		{-1, 100, 0, ""},
+	} {
+		r := httptest.NewRequest(http.MethodPut, "/", nil)
+		r.ContentLength = c.length
+		r.Header.Set("Content-Encoding", c.encoding)
+		if got := format.AtLeast(r, c.besides); got != c.want {
+			t.Errorf("%+v: %d", c, got)
+		}
+	}
+}

@@ -334,7 +334,14 @@ func (p *planner) origins(at ref, want, have map[string]any) []Call {
 }
 
 func (p *planner) putRetention(w resource) []Call {
-	in := input("Domain", w.domain, "RetentionDays", w.fields["retentionDays"], "MaxVersionsRetained", w.fields["maxVersionsRetained"], "Rules", w.fields["rules"])
+	in := input("Domain", w.domain, "RetentionDays", w.fields["retentionDays"], "MaxVersionsRetained", w.fields["maxVersionsRetained"], "Rules", w.fields["rules"],
+		"Schedule", w.fields["schedule"], "TrashDays", w.fields["trashDays"])
+	if w.part == settings {
+		return []Call{call("PutDomainRetentionConfiguration", in)}
+	}
+	if p.options.Force {
+		in["Force"] = true
+	}
 	if w.name != "" {
 		in["Repository"] = w.name
 		return []Call{call("PutRepositoryRetentionConfiguration", in)}
@@ -457,7 +464,6 @@ func (p *planner) subscriptions(at ref, have, want []any) (calls []Call) {
 		calls = append(calls, call("Subscribe", input("TopicArn", arn, "Protocol", protocol, "Endpoint", endpoint)))
 	}
 	for _, v := range remove {
-		// One that nobody has confirmed has no ARN yet, and ends by itself.
 		if sub := p.subs[ref{KindTopic, "", at.name, fmt.Sprint(v)}]; strings.HasPrefix(sub, "arn:") {
 			calls = append(calls, call("Unsubscribe", input("SubscriptionArn", sub)))
 		}
@@ -473,11 +479,6 @@ func (p *planner) putAlarm(w resource, have map[string]any) Call {
 		f = map[string]any{}
 	}
 	maps.Copy(f, w.fields)
-	if w.fields["statistic"] != nil {
-		delete(f, "extendedStatistic")
-	} else {
-		delete(f, "statistic")
-	}
 	if f["evaluationPeriods"] == nil {
 		f["evaluationPeriods"] = int64(1)
 	}
@@ -485,7 +486,7 @@ func (p *planner) putAlarm(w resource, have map[string]any) Call {
 	for field, member := range map[string]string{
 		"description": "AlarmDescription", "actionsEnabled": "ActionsEnabled", "okActions": "OKActions", "alarmActions": "AlarmActions",
 		"insufficientDataActions": "InsufficientDataActions", "metricName": "MetricName", "namespace": "Namespace", "statistic": "Statistic",
-		"extendedStatistic": "ExtendedStatistic", "period": "Period", "unit": "Unit", "evaluationPeriods": "EvaluationPeriods",
+		"period": "Period", "unit": "Unit", "evaluationPeriods": "EvaluationPeriods",
 		"datapointsToAlarm": "DatapointsToAlarm", "threshold": "Threshold", "comparisonOperator": "ComparisonOperator", "treatMissingData": "TreatMissingData",
 	} {
 		if v := f[field]; !isEmpty(v) {

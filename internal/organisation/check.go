@@ -9,6 +9,7 @@ import (
 	"packhouse/internal/artifact"
 	"packhouse/internal/fault"
 	"packhouse/internal/policy"
+	"packhouse/internal/retention"
 )
 
 // check looks at what belongs together: names that are given twice, references
@@ -82,9 +83,7 @@ func (d *decoder) distinct(path, what string, list []string) {
 func (d *decoder) domain(path, name string, c *Content) {
 	d.tags(path+"tags", c.Tags)
 	d.policyDocument(path+"policy", c.Policy, policy.ValidateResourcePolicy)
-	if r := c.Retention; r != nil && (r.Published != nil || r.Ingested != nil) && r.set() {
-		d.at(path+"retention", "retention is either for all versions, or for published and ingested ones apart")
-	}
+	d.domainRetention(path+"retention", c.Retention)
 	repos := map[string]*Repository{}
 	d.names(path+"repositories", "repository", len(c.Repositories), func(i int) (string, string) { return c.Repositories[i].Name, "name" })
 	for i := range c.Repositories {
@@ -129,6 +128,72 @@ func (d *decoder) repository(path, domain string, r *Repository, repos map[strin
 		r.ExternalConnection = nil
 	}
 	d.distinct(path+"externalConnections", "external connection", r.ExternalConnections)
+	d.retention(path+"retention", r.Retention)
+}
+
+func (d *decoder) domainRetention(path string, r *DomainRetention) {
+	if r == nil {
+		return
+	}
+	apart := r.Published != nil || r.Ingested != nil
+	d.retention(path, &r.Retention)
+	d.retention(path+".published", r.Published)
+	d.retention(path+".ingested", r.Ingested)
+	if apart && r.set() {
+		d.at(path, "retention is either for all versions, or for published and ingested ones apart")
+	}
+	if r.Schedule != nil {
+		if _, err := retention.ParseSchedule(*r.Schedule); err != nil {
+			d.at(path+".schedule", "%s", fault.Message(err))
+		}
+	}
+	for key, given := range map[string]bool{"schedule": r.Schedule != nil, "trashDays": r.TrashDays != nil} {
+		if given && !r.set() && !(r.Published != nil && r.Published.set()) && !(r.Ingested != nil && r.Ingested.set()) {
+			d.at(path+"."+key, "%s belongs to what the domain says is kept, and it says nothing: give retentionDays, maxVersionsRetained, rules, published or ingested", key)
+		}
+	}
+}
+
+// retention holds what is kept to the rules of the API.
+func (d *decoder) retention(path string, r *Retention) {
+	if r == nil || !r.set() {
+		return
+	}
+	c := r.configuration()
+	for i := range c.Rules {
+		if err := (retention.Configuration{Rules: c.Rules[i : i+1]}).Check(); err != nil {
+			d.at(fmt.Sprintf("%s.rules[%d]", path, i), "%s", strings.TrimPrefix(fault.Message(err), "rules.1."))
+		}
+	}
+	if len(c.Rules) > retention.MaxRules {
+		d.at(path+".rules", "there may be %d rules, these are %d", retention.MaxRules, len(c.Rules))
+	}
+}
+
+// configuration is r as it is decided by.
+func (r Retention) configuration() retention.Configuration {
+	number := func(n *int64) int {
+		if n == nil {
+			return 0
+		}
+		return int(*n)
+	}
+	word := func(s *string) string {
+		if s == nil {
+			return ""
+		}
+		return *s
+	}
+	c := retention.Configuration{Days: number(r.RetentionDays), Versions: number(r.MaxVersionsRetained)}
+	for _, rule := range r.Rules {
+		c.Rules = append(c.Rules, retention.Rule{
+			Name: word(rule.Name), Format: artifact.Format(word(rule.Format)), Package: word(rule.PackagePattern), Origin: artifact.OriginType(word(rule.OriginType)),
+			Kind: artifact.Kind(word(rule.Kind)), Status: artifact.Status(word(rule.Status)), NotDownloaded: number(rule.NotDownloadedForDays),
+			Days: number(rule.RetentionDays), Versions: number(rule.MaxVersionsRetained), AgeFrom: retention.AgeFrom(word(rule.AgeFrom)),
+			Keep: rule.Keep != nil && *rule.Keep, Remove: rule.Remove != nil && *rule.Remove,
+		})
+	}
+	return c
 }
 
 // circles finds repositories that would be upstreams of themselves.
@@ -271,6 +336,8 @@ func (d *decoder) rights(path string, r Rights, policies map[string]bool) {
 	}
 }
 
+const maxActions = 5 // of an alarm, for each state
+
 func (f *File) checkAlarms(d *decoder) {
 	topics := map[string]bool{}
 	for i, t := range f.Topics {
@@ -283,11 +350,21 @@ func (f *File) checkAlarms(d *decoder) {
 	d.names("alarms", "alarm", len(f.Alarms), func(i int) (string, string) { return f.Alarms[i].Name, "name" })
 	for i, a := range f.Alarms {
 		path := fmt.Sprintf("alarms[%d].", i)
-		if (a.Statistic == nil) == (a.ExtendedStatistic == nil) {
-			d.at(path+"name", "the alarm %s needs one of statistic and extendedStatistic", clip(a.Name))
+		if a.Period%60 != 0 {
+			d.at(path+"period", "%d is not a multiple of 60: figures are kept by the minute", a.Period)
+		}
+		periods := int64(1)
+		if a.EvaluationPeriods != nil {
+			periods = *a.EvaluationPeriods
+		}
+		if a.DatapointsToAlarm != nil && *a.DatapointsToAlarm > periods {
+			d.at(path+"datapointsToAlarm", "is more than the evaluationPeriods, %d", periods)
 		}
 		for key, list := range map[string][]string{"alarmActions": a.AlarmActions, "okActions": a.OKActions, "insufficientDataActions": a.InsufficientDataActions} {
 			d.distinct(path+key, "action", list)
+			if len(list) > maxActions {
+				d.at(path+key, "there may be %d actions", maxActions)
+			}
 			for j, ref := range list {
 				if !strings.HasPrefix(ref, "arn:") && !topics[ref] {
 					d.at(fmt.Sprintf("%s%s[%d]", path, key, j), "%s is neither a topic of this file nor an ARN%s", clip(ref), nearest(ref, slices.Sorted(maps.Keys(topics))))

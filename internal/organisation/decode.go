@@ -162,13 +162,14 @@ func placeOf(n *yaml.Node) Position { return Position{max(n.Line, 1), max(n.Colu
 // meta is what the tags of a field say of its value.
 type meta struct {
 	shape, key string
+	empty      string // what null means; see File
 	enum       []string
 	min, max   *int64
 	required   bool
 }
 
 func metaOf(f reflect.StructField) meta {
-	m := meta{shape: f.Tag.Get("shape"), key: f.Tag.Get("key"), required: f.Tag.Get("required") != ""}
+	m := meta{shape: f.Tag.Get("shape"), key: f.Tag.Get("key"), empty: f.Tag.Get("empty"), required: f.Tag.Get("required") != ""}
 	if e := f.Tag.Get("enum"); e != "" {
 		m.enum = strings.Split(e, ",")
 	}
@@ -183,6 +184,10 @@ func metaOf(f reflect.StructField) meta {
 			}
 			*b.into = &n
 		}
+	}
+	if t := f.Type; m.shape != "" && (t.Kind() == reflect.Int64 || t.Kind() == reflect.Pointer && t.Elem().Kind() == reflect.Int64) {
+		s := shapes()[m.shape]
+		m.min, m.max = &s.Min, &s.Max
 	}
 	return m
 }
@@ -232,11 +237,18 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, m meta, path string, dept
 	}
 	null := n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null"
 	if v.Kind() == reflect.Pointer {
-		v.Set(reflect.New(v.Type().Elem()))
-		if null && !m.required {
+		if null && !m.required && m.empty == "none" {
 			return
 		}
+		v.Set(reflect.New(v.Type().Elem()))
 		v = v.Elem()
+		if null && !m.required {
+			if m.empty != "" && m.empty != "-" {
+				n = &yaml.Node{Kind: yaml.ScalarNode, Value: m.empty, Line: n.Line, Column: n.Column}
+			} else if m.empty == "" {
+				return
+			}
+		}
 	}
 	switch {
 	case v.Type() == documentType:
@@ -270,10 +282,6 @@ func (d *decoder) value(n *yaml.Node, v reflect.Value, m meta, path string, dept
 			d.value(held, e, meta{shape: m.shape, required: true}, path+"."+key.Value, depth+1)
 			v.SetMapIndex(reflect.ValueOf(key.Value), e)
 		})
-	case v.Kind() == reflect.Interface:
-		if plain := d.plain(n, depth); plain != nil {
-			v.Set(reflect.ValueOf(plain))
-		}
 	default:
 		d.scalar(n, v, m)
 	}
@@ -479,8 +487,10 @@ var shapes = sync.OnceValue(func() map[string]shape {
 		"PolicyReference": {Min: 1, Max: 2048, Pattern: `arn:\S+|[\w+=,.@-]+`},
 		"TopicName":       {Min: 1, Max: 256, Pattern: `[A-Za-z0-9_-]+(\.fifo)?`},
 		"TopicReference":  {Min: 1, Max: 1024, Pattern: `arn:\S+|[A-Za-z0-9_-]+`},
-		"AlarmName":       {Min: 1, Max: 255, Pattern: `\P{C}+`},
-		"Endpoint":        {Min: 3, Max: 2048, Pattern: `\S+`},
+		"AlarmName":       {Min: 1, Max: 255, Pattern: `[^\x00-\x1F\x7F]+`}, "AlarmDescription": {Max: 1024},
+		"MetricName": {Min: 1, Max: 255}, "Namespace": {Min: 1, Max: 255, Pattern: `[^:].*`}, "MetricUnit": {Min: 1, Max: 64},
+		"DimensionName": {Min: 1, Max: 255, Pattern: `[^:].*`}, "DimensionValue": {Min: 1, Max: 1024},
+		"Endpoint": {Min: 3, Max: 2048, Pattern: `\S+`},
 	})
 	out := make(map[string]shape, len(all))
 	for key, s := range all {

@@ -55,6 +55,9 @@ func (f *File) tidy(s site) {
 		names[s.policyARN(f.Policies[i].Name, *f.Policies[i].Path)] = f.Policies[i].Name
 	}
 	for _, t := range f.Topics {
+		slices.SortFunc(t.Subscriptions, func(a, b Subscription) int {
+			return cmp.Or(cmp.Compare(a.Protocol, b.Protocol), cmp.Compare(a.Endpoint, b.Endpoint))
+		})
 		names[s.topicARN(t.Name)] = t.Name
 	}
 	named := func(list []string) []string {
@@ -116,6 +119,9 @@ func nodeOf(v reflect.Value) (*yaml.Node, error) {
 			if err != nil {
 				return nil, err
 			}
+			if held.Kind() == reflect.Pointer && held.Elem().Kind() == reflect.String && held.Elem().Len() == 0 && !m.meta.takesEmpty() {
+				node = &yaml.Node{Kind: yaml.ScalarNode, Tag: "!!null", Value: "null"}
+			}
 			out.Content = append(out.Content, textNode(m.name), node)
 		}
 		return out, nil
@@ -144,10 +150,14 @@ func nodeOf(v reflect.Value) (*yaml.Node, error) {
 			out.Content = append(out.Content, textNode(key.String()), held)
 		}
 		return out, nil
-	case v.Kind() == reflect.Interface:
-		return plainNode(v.Interface())
 	}
 	return scalarNode(v)
+}
+
+// takesEmpty tells whether "" may be written; null always may.
+func (m meta) takesEmpty() bool {
+	s := shapes()[m.shape]
+	return s.Min == 0 && len(s.Enum) == 0 && len(m.enum) == 0 && (s.Pattern == "" || s.matches.MatchString(""))
 }
 
 // absent tells whether a key is not there: nil, or a plain value that is empty.

@@ -15,6 +15,11 @@ package organisation
 // File is a file. Pointers, and lists and maps that are nil, are keys it does
 // not have.
 //
+// What the tag empty says is what the null of a key means: the value it gives;
+// with "none" the same as leaving the key out, for keys that are managed with
+// those beside them; with "-" nothing, and it is refused. Without the tag it is
+// the zero value.
+//
 // Domain with the keys of a Domain beside it is the short form for a file with
 // one domain; Parse turns it into Domains.
 type File struct {
@@ -53,7 +58,7 @@ type Repository struct {
 	Name                string            `yaml:"name" shape:"RepositoryName" required:"true" doc:"Name of the repository."`
 	Description         *string           `yaml:"description" shape:"Description" doc:"What it is for."`
 	Format              *string           `yaml:"format" shape:"PackageFormat" doc:"The one format it takes; it cannot be changed later."`
-	VersionPolicy       *string           `yaml:"versionPolicy" shape:"VersionPolicy" doc:"Which versions it takes."`
+	VersionPolicy       *string           `yaml:"versionPolicy" shape:"VersionPolicy" empty:"MIXED" doc:"Which versions it takes."`
 	Upstreams           []string          `yaml:"upstreams" shape:"RepositoryName" doc:"Repositories of the domain, searched in this order."`
 	ExternalConnection  *string           `yaml:"externalConnection" shape:"ExternalConnectionName" doc:"Short for a list of one external connection."`
 	ExternalConnections []string          `yaml:"externalConnections" shape:"ExternalConnectionName" doc:"Outside registries it takes packages from."`
@@ -66,24 +71,43 @@ type Repository struct {
 // Retention says which versions are kept: those younger than RetentionDays or
 // among the newest MaxVersionsRetained. One with nothing set is none.
 type Retention struct {
-	RetentionDays       *int64 `yaml:"retentionDays" alias:"keepDays" min:"1" doc:"Versions younger than so many days are kept."`
-	MaxVersionsRetained *int64 `yaml:"maxVersionsRetained" alias:"keepVersions" min:"1" doc:"So many of the newest versions of each package are kept."`
-	Rules               []any  `yaml:"rules" doc:"Finer rules, the first that matches wins; each as PutRepositoryRetentionConfiguration takes it."`
+	RetentionDays       *int64          `yaml:"retentionDays" alias:"keepDays" shape:"RetentionDays" empty:"none" doc:"Versions younger than so many days are kept."`
+	MaxVersionsRetained *int64          `yaml:"maxVersionsRetained" alias:"keepVersions" shape:"RetentionVersions" empty:"none" doc:"So many of the newest versions of each package are kept."`
+	Rules               []RetentionRule `yaml:"rules" doc:"Finer rules; the first whose conditions a version meets decides about it."`
+}
+
+// RetentionRule decides about the versions that meet its conditions. It says
+// one of: RetentionDays or MaxVersionsRetained or both, Keep, Remove.
+type RetentionRule struct {
+	Name                 *string `yaml:"name" shape:"RetentionRuleName" empty:"none" doc:"Name of the rule, which previews and runs show."`
+	Format               *string `yaml:"format" shape:"PackageFormat" empty:"none" doc:"Condition: packages of this format."`
+	PackagePattern       *string `yaml:"packagePattern" shape:"PackageGroupPattern" empty:"none" doc:"Condition: packages that this pattern, one as package groups have, matches."`
+	OriginType           *string `yaml:"originType" shape:"PackageVersionOriginType" empty:"none" doc:"Condition: versions that came in this way."`
+	Kind                 *string `yaml:"kind" shape:"PackageVersionKind" empty:"none" doc:"Condition: versions of this kind."`
+	Status               *string `yaml:"status" shape:"PackageVersionStatus" empty:"none" doc:"Condition: versions with this status."`
+	NotDownloadedForDays *int64  `yaml:"notDownloadedForDays" shape:"RetentionDays" empty:"none" doc:"Condition: versions that nobody has downloaded for so many days."`
+	RetentionDays        *int64  `yaml:"retentionDays" alias:"keepDays" shape:"RetentionDays" empty:"none" doc:"Of them, those younger than so many days are kept."`
+	AgeFrom              *string `yaml:"ageFrom" shape:"RetentionAgeFrom" empty:"none" doc:"When retentionDays begin."`
+	MaxVersionsRetained  *int64  `yaml:"maxVersionsRetained" alias:"keepVersions" shape:"RetentionVersions" empty:"none" doc:"Of them, so many of the newest of each package are kept."`
+	Keep                 *bool   `yaml:"keep" empty:"none" doc:"They are kept."`
+	Remove               *bool   `yaml:"remove" empty:"none" doc:"They go."`
 }
 
 // DomainRetention is a Retention for all versions, or one for each way that
-// versions come in.
+// versions come in, and when what it says is done.
 type DomainRetention struct {
 	Retention `yaml:",inline"`
 	Published *Retention `yaml:"published" doc:"For versions that are published here."`
 	Ingested  *Retention `yaml:"ingested" doc:"For versions that come from external connections."`
+	Schedule  *string    `yaml:"schedule" shape:"RetentionSchedule" empty:"0 3 * * *" doc:"When the domain is tidied, in five fields as cron has them, in UTC; empty: daily at 03:00."`
+	TrashDays *int64     `yaml:"trashDays" shape:"RetentionDays" empty:"-" doc:"Days for which removed versions can be had back."`
 }
 
 // Quota is what a domain or repository may hold. One with nothing set is none.
 type Quota struct {
-	MaxBytes      *Bytes `yaml:"maxBytes" doc:"Bytes of all assets."`
-	MaxVersions   *int64 `yaml:"maxVersions" min:"0" doc:"Versions of all packages."`
-	MaxAssetBytes *Bytes `yaml:"maxAssetBytes" doc:"Bytes of any one asset."`
+	MaxBytes      *Bytes `yaml:"maxBytes" empty:"none" doc:"Bytes of all assets."`
+	MaxVersions   *int64 `yaml:"maxVersions" min:"0" empty:"none" doc:"Versions of all packages."`
+	MaxAssetBytes *Bytes `yaml:"maxAssetBytes" empty:"none" doc:"Bytes of any one asset."`
 }
 
 // Bytes is a size: a number, or one with a unit such as 10GiB.
@@ -101,7 +125,7 @@ type PackageGroup struct {
 // ManagedPolicy is a managed policy.
 type ManagedPolicy struct {
 	Name        string    `yaml:"name" shape:"PolicyName" required:"true" doc:"Name of the policy."`
-	Path        *string   `yaml:"path" shape:"Path" doc:"Path of the policy; it cannot be changed later."`
+	Path        *string   `yaml:"path" shape:"Path" empty:"/" doc:"Path of the policy; it cannot be changed later."`
 	Description *string   `yaml:"description" shape:"Description" doc:"What it is for; it cannot be changed later."`
 	Document    *Document `yaml:"document" required:"true" doc:"What it says."`
 }
@@ -115,14 +139,14 @@ type Rights struct {
 // Group is an IAM group.
 type Group struct {
 	Name   string  `yaml:"name" shape:"GroupName" required:"true" doc:"Name of the group."`
-	Path   *string `yaml:"path" shape:"Path" doc:"Path of the group."`
+	Path   *string `yaml:"path" shape:"Path" empty:"/" doc:"Path of the group."`
 	Rights `yaml:",inline"`
 }
 
 // User is an IAM user, without secrets.
 type User struct {
 	Name   string            `yaml:"name" shape:"UserName" required:"true" doc:"Name of the user."`
-	Path   *string           `yaml:"path" shape:"Path" doc:"Path of the user."`
+	Path   *string           `yaml:"path" shape:"Path" empty:"/" doc:"Path of the user."`
 	Groups []string          `yaml:"groups" shape:"GroupName" doc:"All groups it is in."`
 	Tags   map[string]string `yaml:"tags" key:"TagKey" shape:"TagValue" doc:"All tags of the user."`
 	Rights `yaml:",inline"`
@@ -131,9 +155,9 @@ type User struct {
 // Role is an IAM role.
 type Role struct {
 	Name               string            `yaml:"name" shape:"RoleName" required:"true" doc:"Name of the role."`
-	Path               *string           `yaml:"path" shape:"Path" doc:"Path of the role; it cannot be changed later."`
+	Path               *string           `yaml:"path" shape:"Path" empty:"/" doc:"Path of the role; it cannot be changed later."`
 	Description        *string           `yaml:"description" shape:"Description" doc:"What it is for."`
-	MaxSessionDuration *int64            `yaml:"maxSessionDuration" min:"3600" max:"43200" doc:"Longest session in seconds."`
+	MaxSessionDuration *int64            `yaml:"maxSessionDuration" min:"3600" max:"43200" empty:"3600" doc:"Longest session in seconds."`
 	TrustPolicy        *Document         `yaml:"trustPolicy" required:"true" doc:"Who may assume it."`
 	Tags               map[string]string `yaml:"tags" key:"TagKey" shape:"TagValue" doc:"All tags of the role."`
 	Rights             `yaml:",inline"`
@@ -147,27 +171,26 @@ type Topic struct {
 
 // Subscription is where the messages of a topic go.
 type Subscription struct {
-	Protocol string `yaml:"protocol" enum:"email,http,https" required:"true" doc:"How messages are sent."`
+	Protocol string `yaml:"protocol" enum:"http,https,email,email-json" required:"true" doc:"How messages are sent."`
 	Endpoint string `yaml:"endpoint" shape:"Endpoint" required:"true" doc:"Where they are sent: an address or URL."`
 }
 
 // Alarm is a CloudWatch alarm: the members of PutMetricAlarm.
 type Alarm struct {
 	Name                    string            `yaml:"name" shape:"AlarmName" required:"true" doc:"Name of the alarm."`
-	Description             *string           `yaml:"description" shape:"Description" doc:"What it means."`
-	Namespace               string            `yaml:"namespace" shape:"AlarmName" required:"true" doc:"Namespace of the metric: AWS/CodeArtifact."`
-	MetricName              string            `yaml:"metricName" shape:"AlarmName" required:"true" doc:"The metric."`
-	Dimensions              map[string]string `yaml:"dimensions" shape:"AlarmName" doc:"Of what: DomainName, RepositoryName."`
-	Statistic               *string           `yaml:"statistic" enum:"SampleCount,Average,Sum,Minimum,Maximum" doc:"What is compared with the threshold."`
-	ExtendedStatistic       *string           `yaml:"extendedStatistic" shape:"AlarmName" doc:"A percentile in place of statistic."`
-	Period                  int64             `yaml:"period" min:"10" required:"true" doc:"Seconds of one period."`
-	EvaluationPeriods       *int64            `yaml:"evaluationPeriods" min:"1" doc:"Periods that are looked at; default 1."`
-	DatapointsToAlarm       *int64            `yaml:"datapointsToAlarm" min:"1" doc:"How many of them must be over the threshold."`
+	Description             *string           `yaml:"description" shape:"AlarmDescription" doc:"What it means."`
+	Namespace               string            `yaml:"namespace" shape:"Namespace" required:"true" doc:"Namespace of the metric: AWS/CodeArtifact."`
+	MetricName              string            `yaml:"metricName" shape:"MetricName" required:"true" doc:"The metric."`
+	Dimensions              map[string]string `yaml:"dimensions" key:"DimensionName" shape:"DimensionValue" doc:"Of what: DomainName, RepositoryName."`
+	Statistic               string            `yaml:"statistic" enum:"SampleCount,Average,Sum,Minimum,Maximum" required:"true" doc:"What is compared with the threshold."`
+	Period                  int64             `yaml:"period" min:"60" max:"604800" required:"true" doc:"Seconds of one period, whole minutes."`
+	EvaluationPeriods       *int64            `yaml:"evaluationPeriods" min:"1" max:"10080" empty:"1" doc:"Periods that are looked at; default 1."`
+	DatapointsToAlarm       *int64            `yaml:"datapointsToAlarm" min:"1" max:"10080" empty:"-" doc:"How many of them must be over the threshold; default all."`
 	Threshold               float64           `yaml:"threshold" required:"true" doc:"The value that is compared with."`
 	ComparisonOperator      string            `yaml:"comparisonOperator" enum:"GreaterThanOrEqualToThreshold,GreaterThanThreshold,LessThanThreshold,LessThanOrEqualToThreshold" required:"true" doc:"How it is compared."`
-	TreatMissingData        *string           `yaml:"treatMissingData" enum:"breaching,notBreaching,ignore,missing" doc:"What a period without data counts as."`
-	Unit                    *string           `yaml:"unit" shape:"AlarmName" doc:"Unit of the metric."`
-	ActionsEnabled          *bool             `yaml:"actionsEnabled" doc:"Whether actions are taken; default true."`
+	TreatMissingData        *string           `yaml:"treatMissingData" enum:"breaching,notBreaching,ignore,missing" empty:"missing" doc:"What a period without data counts as; default missing."`
+	Unit                    *string           `yaml:"unit" shape:"MetricUnit" doc:"Unit of the metric."`
+	ActionsEnabled          *bool             `yaml:"actionsEnabled" empty:"true" doc:"Whether actions are taken; default true."`
 	AlarmActions            []string          `yaml:"alarmActions" shape:"TopicReference" doc:"Topics told of an alarm: names of topics of this file, or ARNs."`
 	OKActions               []string          `yaml:"okActions" shape:"TopicReference" doc:"Topics told that all is well again."`
 	InsufficientDataActions []string          `yaml:"insufficientDataActions" shape:"TopicReference" doc:"Topics told that data is missing."`

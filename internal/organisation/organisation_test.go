@@ -2,17 +2,16 @@ package organisation
 
 import (
 	"bytes"
+	_ "embed"
 	"encoding/json"
 	"flag"
 	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
 
-	"github.com/google/go-cmp/cmp"
 	"go.yaml.in/yaml/v3"
 )
 
@@ -27,130 +26,8 @@ func mustParse(t testing.TB, text string) *File {
 	return f
 }
 
-const watched = `
-domain: acme
-retention:
-  published: {keepVersions: 20, keepDays: 90}
-  ingested: {retentionDays: 30, rules: [{format: npm, keep: 5}]}
-repositories:
-  - {name: app, retention: {keepDays: 7}}
-topics:
-  - name: alerts
-    subscriptions: [{protocol: https, endpoint: "https://hooks.test/a"}]
-alarms:
-  - name: storage-high
-    description: more than 100 GiB
-    namespace: AWS/CodeArtifact
-    metricName: RepositoryStorageUsed
-    dimensions: {DomainName: acme}
-    statistic: Average
-    period: 3600
-    threshold: 107374182400
-    comparisonOperator: GreaterThanThreshold
-    alarmActions: [alerts]
-`
-
-func TestFake_RetentionAndAlarms(t *testing.T) {
-	api := &fake{things: map[string]map[string]any{}}
-	o := Options{Account: "123456789012", Region: "us-east-1", Prune: true}
-	apply := func(text string) (calls []string) {
-		t.Helper()
-		api.calls = nil
-		plan, err := Make(t.Context(), api, mustParse(t, text), o)
-		if err == nil {
-			err = plan.Apply(t.Context(), api, false, nil)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return api.calls
-	}
-	want := []string{
-		"CreateDomain", "CreateRepository", "PutDomainRetentionConfiguration", "PutDomainRetentionConfiguration",
-		"PutRepositoryRetentionConfiguration", "CreateTopic", "Subscribe", "PutMetricAlarm",
-	}
-	if diff := cmp.Diff(want, apply(watched)); diff != "" {
-		t.Error(diff)
-	}
-	if calls := apply(watched); len(calls) > 0 {
-		t.Errorf("a second time: %v", calls)
-	}
-	alarm := api.things["alarm storage-high"]
-	if diff := cmp.Diff(map[string]any{
-		"AlarmName": "storage-high", "AlarmDescription": "more than 100 GiB", "Namespace": "AWS/CodeArtifact", "MetricName": "RepositoryStorageUsed",
-		"Dimensions": []any{map[string]any{"Name": "DomainName", "Value": "acme"}}, "Statistic": "Average", "Period": int64(3600), "EvaluationPeriods": int64(1),
-		"Threshold": 107374182400.0, "ComparisonOperator": "GreaterThanThreshold", "AlarmActions": []any{"arn:aws:sns:us-east-1:123456789012:alerts"},
-	}, alarm); diff != "" {
-		t.Error(diff)
-	}
-
-	// What is exported asks for the same.
-	f, notes, err := Export(t.Context(), api, o, "")
-	if err != nil || len(notes) > 0 {
-		t.Fatal(notes, err)
-	}
-	text, err := f.Marshal()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !strings.Contains(string(text), "alarmActions: [alerts]") {
-		t.Errorf("%s", text)
-	}
-	if calls := apply(string(text)); len(calls) > 0 {
-		t.Errorf("what was exported changes something: %v\n%s", calls, text)
-	}
-
-	less := strings.NewReplacer("keepVersions: 20, ", "", "https://hooks.test/a", "https://hooks.test/b", ", retention: {keepDays: 7}", ", retention: ").Replace(watched)
-	less = less[:strings.Index(less, "alarms:")] + "alarms: []\n"
-	if diff := cmp.Diff([]string{"PutDomainRetentionConfiguration", "DeleteRepositoryRetentionConfiguration", "Subscribe", "Unsubscribe", "DeleteAlarms"}, apply(less)); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestFake_ServerThatCannot(t *testing.T) {
-	api := &fake{things: map[string]map[string]any{}, unknown: "Retention"}
-	_, err := Make(t.Context(), api, mustParse(t, watched), Options{})
-	if err == nil || !strings.Contains(err.Error(), "the file declares retention, which this server cannot do") {
-		t.Error(err)
-	}
-	plan, err := Make(t.Context(), api, mustParse(t, watched), Options{CreateOnly: true})
-	if err != nil || len(plan.Notes) != 1 || plan.Notes[0] != "retention is left out: this server does not have it" {
-		t.Errorf("%+v, %v", plan, err)
-	}
-	if err := plan.Apply(t.Context(), api, false, nil); err != nil {
-		t.Error(err)
-	}
-	api.unknown = "Topics"
-	_, notes, err := Export(t.Context(), api, Options{}, "")
-	if err != nil || len(notes) != 1 || !strings.HasPrefix(notes[0], "without topics: ") {
-		t.Error(notes, err)
-	}
-}
-
-// Wherever an apply is cut off, the next one ends it.
-func TestFake_GoesOnAfterAFailureAnywhere(t *testing.T) {
-	for cut := 1; ; cut++ {
-		api := &fake{things: map[string]map[string]any{}, fail: cut}
-		o := Options{Account: "123456789012", Region: "us-east-1"}
-		plan, err := Make(t.Context(), api, mustParse(t, watched), o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := plan.Apply(t.Context(), api, false, nil); err == nil {
-			return // nothing was cut off
-		}
-		api.fail = 0
-		if plan, err = Make(t.Context(), api, mustParse(t, watched), o); err != nil {
-			t.Fatal(err)
-		}
-		if err := plan.Apply(t.Context(), api, false, nil); err != nil {
-			t.Fatalf("cut off at call %d: %v", cut, err)
-		}
-		if plan, err = Make(t.Context(), api, mustParse(t, watched), o); err != nil || len(plan.Changes) > 0 {
-			t.Fatalf("cut off at call %d: %+v, %v", cut, plan, err)
-		}
-	}
-}
+//go:embed testdata/watched.yaml
+var watched string
 
 func TestParse_SaysWhatIsWrongWhere(t *testing.T) {
 	for _, c := range []struct{ text, want string }{
@@ -183,6 +60,16 @@ func TestParse_SaysWhatIsWrongWhere(t *testing.T) {
 		{"domain: acme\nretention: {keepDays: soon}", `2:23: want a whole number, not "soon"`},
 		{"domain: acme\nretention: {keepDays: 1, retentionDays: 2}", "2:26: retentionDays is given twice"},
 		{"domain: acme\nretention: {keepDays: 1, ingested: {keepDays: 2}}", "2:12: retention is either for all versions"},
+		{"domain: acme\nretention: {rules: [{keep: true}, {kind: BETA, remove: true}]}", `2:42: "BETA" is not one of`},
+		{"domain: acme\nretention: {rules: [{keep: true}, {remove: true, keep: true}]}", "2:35: retentionDays: a rule says one of"},
+		{"domain: acme\nretention: {rules: [{packagePattern: npm, keep: true}]}", "2:21: packagePattern: "},
+		{"domain: acme\nretention: {rules: [keep]}", `2:21: want keys with values, not "keep"`},
+		{"domain: acme\nretention: {rules: [{kep: true}]}", `unknown key "kep"; did you mean "keep"?`},
+		{"domain: acme\nretention: {keepDays: 1, schedule: tomorrow}", "2:36: schedule: "},
+		{"domain: acme\nretention: {keepDays: 1, trashDays: null}", "2:37: want a whole number, not nothing"},
+		{"domain: acme\nretention: {schedule: '@daily'}", "2:23: schedule belongs to what the domain says is kept"},
+		{"domain: acme\nretention: {keepDays: 99999999999999999999}", "want a whole number"},
+		{"domain: acme\nretention: {keepDays: 36501}", "36501 is more than 36500"},
 		{"domain: acme\nquota: {maxBytes: much}", "2:19: want a number of bytes such as"},
 		{"domain: acme\nquota: {maxBytes: 99999999TiB}", "2:19: want a number of bytes such as"},
 		{"domain: acme\ntags: {'aws:x': y}", "2:17: the prefix aws: is reserved"},
@@ -201,6 +88,10 @@ func TestParse_SaysWhatIsWrongWhere(t *testing.T) {
 		{"roles:\n  - name: ci", "2:5: the key trustPolicy is missing"},
 		{"alarms:\n  - {name: a, namespace: n, metricName: m, period: 60, threshold: .inf, comparisonOperator: GreaterThanThreshold, statistic: Sum}", "want a number"},
 		{"alarms:\n  - {name: a, namespace: n, metricName: m, period: 60, threshold: 1, comparisonOperator: GreaterThanThreshold, statistic: Sum, alarmActions: [x]}", "x is neither a topic of this file nor an ARN"},
+		{"alarms:\n  - {name: a, namespace: n, metricName: m, period: 90, threshold: 1, comparisonOperator: GreaterThanThreshold, statistic: Sum}", "2:52: 90 is not a multiple of 60"},
+		{"alarms:\n  - {name: a, namespace: n, metricName: m, period: 60, threshold: 1, comparisonOperator: GreaterThanThreshold, extendedStatistic: p99}", `unknown key "extendedStatistic"`},
+		{"alarms:\n  - {name: a, namespace: n, metricName: m, period: 60, threshold: 1, comparisonOperator: GreaterThanThreshold, statistic: Sum, datapointsToAlarm: 2}", "is more than the evaluationPeriods, 1"},
+		{"topics:\n  - {name: a, subscriptions: [{protocol: sms, endpoint: x}]}", `"sms" is not one of`},
 		{"a: &a [*a]", "unknown key"},
 		{"\xff", "is not UTF-8 text"},
 	} {
@@ -428,11 +319,13 @@ func plainly(list []resource) (out []any) {
 
 func FuzzParse(f *testing.F) {
 	f.Add([]byte(watched))
-	for _, path := range []string{"../cli/organisation.yaml", filepath.Join("testdata", "all.yaml")} {
-		if data, err := os.ReadFile(path); err == nil {
-			f.Add(data)
-		}
+	data, err := os.ReadFile("../cli/organisation.yaml")
+	if err != nil {
+		f.Fatal(err)
 	}
+	f.Add(data)
+	f.Add([]byte("domain: acme\nretention: {keepDays: null, rules: [{name: null, keep: false, remove: true}], schedule: null}\nquota: {maxBytes: null}\nrepositories: [{name: aa, format: null, versionPolicy: null, retention: }]\n"))
+	f.Add([]byte("users: [{name: a, path: null}]\nroles: [{name: a, trustPolicy: '{}', maxSessionDuration: null}]\n"))
 	f.Add([]byte("domain: &a acme\nx: [*a, {<<: *a}]\n"))
 	f.Add([]byte("domain: acme\npolicy: '{\"a\":[1e400]}'\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {

@@ -45,8 +45,7 @@ type Change struct {
 	Resource
 	Fields []FieldChange `json:"fields"`
 	Calls  []Call        `json:"calls"`
-	// Force says why the change is made only when Options.Force is set; empty
-	// when it needs no force.
+	// Force says why the change is made by force only; empty when it needs none.
 	Force string `json:"force,omitempty"`
 
 	ref ref
@@ -71,7 +70,7 @@ type Call struct {
 type Options struct {
 	Account, Region string
 	Prune           bool // delete what the lists of the file do not have
-	Force           bool // also what takes packages or access keys along
+	Force           bool // retention may leave nothing of a repository
 	// CreateOnly leaves alone whatever is there, and makes what is missing as
 	// far as the server can.
 	CreateOnly bool
@@ -233,6 +232,9 @@ func (p *planner) compare(w resource) error {
 			return err
 		}
 	}
+	if c.Action != Delete {
+		c.Force = w.force
+	}
 	if p.options.CreateOnly && c.Action != Create && !p.completes(&c, have) {
 		return nil
 	}
@@ -383,12 +385,16 @@ func (p *planner) deletionOrder() map[ref]int {
 	return order
 }
 
-// Blocked gives an error when the plan has changes that need Options.Force.
+// Blocked gives an error when the plan has changes that need force.
 func (p *Plan) Blocked() error {
 	var errs []error
 	for _, c := range p.Changes {
-		if c.Force != "" {
+		switch {
+		case c.Force == "":
+		case c.Action == Delete:
 			errs = append(errs, fmt.Errorf("%s %s would be deleted: %s; say so with --force, or add it to the file", c.Kind, c.Name, c.Force))
+		default:
+			errs = append(errs, fmt.Errorf("%s %s: %s; say so with --force, or change the file", c.Kind, c.Name, c.Force))
 		}
 	}
 	return errors.Join(errs...)
@@ -396,7 +402,7 @@ func (p *Plan) Blocked() error {
 
 // Apply makes the changes of a plan one after the other and tells done of each;
 // done may be nil. It ends at the first that fails: what was made stays, and the
-// next plan holds the rest. Force is as in Options.
+// next plan holds the rest. force makes also those that have a Force.
 func (p *Plan) Apply(ctx context.Context, api API, force bool, done func(Change)) error {
 	if err := p.Blocked(); err != nil && !force {
 		return err

@@ -35,7 +35,10 @@ func isCode(err error, codes ...string) bool {
 	return errors.As(err, &c) && slices.Contains(codes, c.ErrorCode())
 }
 
-func isMissing(err error) bool { return isCode(err, "ResourceNotFoundException", "NoSuchEntity") }
+// isMissing knows what CodeArtifact, IAM, CloudWatch and SNS call it.
+func isMissing(err error) bool {
+	return isCode(err, "ResourceNotFoundException", "NoSuchEntity", "ResourceNotFound", "NotFound", "NotFoundException")
+}
 
 // state is what a server has, as a file that would ask for it, with what plans
 // need besides.
@@ -317,36 +320,58 @@ func (r *reader) domain(ctx context.Context, name string, want *Domain) (*Domain
 func (r *reader) domainRetention(ctx context.Context, name string) (*DomainRetention, error) {
 	const operation = "GetDomainRetentionConfiguration"
 	var both [2]*Retention
+	out := &DomainRetention{}
 	for i, origin := range []string{published, ingested} {
-		one, err := r.retention(ctx, operation, map[string]any{"Domain": name, "OriginType": origin})
+		c, err := r.retention(ctx, operation, map[string]any{"Domain": name, "OriginType": origin}, &both[i])
 		if err != nil {
 			return nil, err
 		}
-		both[i] = one
+		if s := optionalText(c, "schedule"); s != nil { // the domain's, so both say the same
+			out.Schedule, out.TrashDays = s, whole(c["trashDays"])
+		}
 	}
 	switch {
 	case both[0] == nil || both[1] == nil:
 		return nil, nil //nolint:nilnil // the server does not know retention
 	case equal(*both[0], *both[1]):
-		return &DomainRetention{Retention: *both[0]}, nil
+		out.Retention = *both[0]
+	default:
+		out.Published, out.Ingested = both[0], both[1]
 	}
-	return &DomainRetention{Published: both[0], Ingested: both[1]}, nil
+	return out, nil
 }
 
-func (r *reader) retention(ctx context.Context, operation string, in map[string]any) (*Retention, error) {
+// retention reads a configuration into v, nothing when there is none, and gives
+// what was answered.
+func (r *reader) retention(ctx context.Context, operation string, in map[string]any, v **Retention) (map[string]any, error) {
 	out, err := r.call(ctx, operation, in)
 	if isMissing(err) {
-		return &Retention{}, nil
+		*v = &Retention{}
+		return nil, nil //nolint:nilnil // nothing was answered
 	}
 	if known, err := r.optional("retention", err); !known {
 		return nil, err
 	}
 	c := object(out, "retentionConfiguration")
-	v := &Retention{RetentionDays: whole(c["retentionDays"]), MaxVersionsRetained: whole(c["maxVersionsRetained"])}
-	if rules := listOf(c, "rules"); len(rules) > 0 {
-		v.Rules = rules
+	*v = &Retention{RetentionDays: whole(c["retentionDays"]), MaxVersionsRetained: whole(c["maxVersionsRetained"])}
+	for _, rule := range listOf(c, "rules") {
+		m, _ := rule.(map[string]any)
+		(*v).Rules = append((*v).Rules, RetentionRule{
+			Name: optionalText(m, "name"), Format: optionalText(m, "format"), PackagePattern: optionalText(m, "packagePattern"),
+			OriginType: optionalText(m, "originType"), Kind: optionalText(m, "kind"), Status: optionalText(m, "status"), AgeFrom: optionalText(m, "ageFrom"),
+			NotDownloadedForDays: whole(m["notDownloadedForDays"]), RetentionDays: whole(m["retentionDays"]), MaxVersionsRetained: whole(m["maxVersionsRetained"]),
+			Keep: truth(m, "keep"), Remove: truth(m, "remove"),
+		})
 	}
-	return v, nil
+	return c, nil
+}
+
+// truth is a member that says yes; nil when it does not.
+func truth(m map[string]any, key string) *bool {
+	if m[key] != true {
+		return nil
+	}
+	return new(true)
 }
 
 func (r *reader) quota(ctx context.Context, operation string, in map[string]any) (*Quota, error) {
@@ -476,7 +501,7 @@ func (r *reader) repository(ctx context.Context, domain, name string, into, want
 		}
 	}
 	if all || want.Retention != nil {
-		into.Retention, err = r.retention(ctx, "GetRepositoryRetentionConfiguration", in)
+		_, err = r.retention(ctx, "GetRepositoryRetentionConfiguration", in, &into.Retention)
 	}
 	return err
 }
@@ -718,12 +743,20 @@ func (r *reader) topics(ctx context.Context) error {
 				continue
 			}
 			sub := Subscription{text(s, "Protocol"), text(s, "Endpoint")}
+			if !strings.HasPrefix(text(s, "SubscriptionArn"), "arn:") && !r.subscribes(t.Name, sub) {
+				continue // nobody has confirmed it: it has no name to end it by, and ends by itself
+			}
 			t.Subscriptions = append(t.Subscriptions, sub)
 			r.subs[ref{KindTopic, "", t.Name, sub.Protocol + " " + sub.Endpoint}] = text(s, "SubscriptionArn")
 		}
 		r.file.Topics[i] = t
 	}
 	return nil
+}
+
+// subscribes tells whether the file has a subscription; without a file, all count.
+func (r *reader) subscribes(topic string, s Subscription) bool {
+	return r.want == nil || slices.ContainsFunc(r.want.Topics, func(t Topic) bool { return t.Name == topic && slices.Contains(t.Subscriptions, s) })
 }
 
 func (r *reader) alarms(ctx context.Context) error {
@@ -740,7 +773,7 @@ func (r *reader) alarms(ctx context.Context) error {
 			Name: text(row, "AlarmName"), Namespace: text(row, "Namespace"), MetricName: text(row, "MetricName"),
 			ComparisonOperator: text(row, "ComparisonOperator"),
 			EvaluationPeriods:  whole(row["EvaluationPeriods"]), DatapointsToAlarm: whole(row["DatapointsToAlarm"]),
-			Description: optionalText(row, "AlarmDescription"), Statistic: optionalText(row, "Statistic"), ExtendedStatistic: optionalText(row, "ExtendedStatistic"),
+			Description: optionalText(row, "AlarmDescription"), Statistic: text(row, "Statistic"),
 			TreatMissingData: optionalText(row, "TreatMissingData"), Unit: optionalText(row, "Unit"),
 			Dimensions:   tagMap(listOf(row, "Dimensions"), "Name", "Value"),
 			AlarmActions: texts(row, "AlarmActions"), OKActions: texts(row, "OKActions"), InsufficientDataActions: texts(row, "InsufficientDataActions"),

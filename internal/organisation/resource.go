@@ -39,7 +39,7 @@ var kinds = []Kind{
 
 // ref names a resource. Domain is empty outside domains. Of retention and
 // quotas Name is the repository, empty for the domain's own; of a domain's
-// retention Part is the origin.
+// retention part is the origin, or settings.
 type ref struct {
 	kind               Kind
 	domain, name, part string
@@ -65,13 +65,16 @@ func (r ref) String() string {
 type resource struct {
 	ref
 	fields map[string]any
-	absent bool // the file asks for it not to be there
+	absent bool   // the file asks for it not to be there
+	force  string // why it is made or changed by force alone
 }
 
-// Origins of versions, as the retention of a domain tells them apart.
+// Parts of the retention of a domain: what is kept of versions by their origin,
+// and when and for how long.
 const (
 	published = "INTERNAL"
 	ingested  = "EXTERNAL"
+	settings  = "settings"
 )
 
 // site is what references to ARNs are resolved with.
@@ -157,10 +160,9 @@ func (f *File) resources(s site) (out []resource) {
 func (a Alarm) fields(s site) map[string]any {
 	fields := map[string]any{
 		"namespace": a.Namespace, "metricName": a.MetricName, "period": a.Period, "threshold": a.Threshold, "comparisonOperator": a.ComparisonOperator,
+		"statistic": a.Statistic,
 	}
 	putText(fields, "description", a.Description)
-	putText(fields, "statistic", a.Statistic)
-	putText(fields, "extendedStatistic", a.ExtendedStatistic)
 	putText(fields, "treatMissingData", a.TreatMissingData)
 	putText(fields, "unit", a.Unit)
 	putNumber(fields, "evaluationPeriods", a.EvaluationPeriods)
@@ -192,6 +194,12 @@ func (d Domain) resources() (out []resource) {
 		}
 		out = appendRetention(out, ref{KindRetention, d.Name, "", published}, pub)
 		out = appendRetention(out, ref{KindRetention, d.Name, "", ingested}, in)
+		if r.Schedule != nil || r.TrashDays != nil {
+			fields := map[string]any{}
+			putText(fields, "schedule", r.Schedule)
+			putNumber(fields, "trashDays", r.TrashDays)
+			out = append(out, resource{ref: ref{KindRetention, d.Name, "", settings}, fields: fields})
+		}
 	}
 	for _, r := range d.Repositories {
 		fields := map[string]any{}
@@ -260,9 +268,36 @@ func appendRetention(out []resource, r ref, v *Retention) []resource {
 	putNumber(fields, "retentionDays", v.RetentionDays)
 	putNumber(fields, "maxVersionsRetained", v.MaxVersionsRetained)
 	if len(v.Rules) > 0 {
-		fields["rules"] = v.Rules
+		rules := make([]any, len(v.Rules))
+		for i, rule := range v.Rules {
+			rules[i] = rule.fields()
+		}
+		fields["rules"] = rules
 	}
-	return append(out, resource{ref: r, fields: fields, absent: !v.set()})
+	made := resource{ref: r, fields: fields, absent: !v.set()}
+	if v.configuration().RemovesAll() {
+		made.force = "it removes every version of everything"
+	}
+	return append(out, made)
+}
+
+// fields are the members of a rule as the API has them.
+func (r RetentionRule) fields() map[string]any {
+	fields := map[string]any{}
+	for key, v := range map[string]*string{
+		"name": r.Name, "format": r.Format, "packagePattern": r.PackagePattern, "originType": r.OriginType, "kind": r.Kind, "status": r.Status, "ageFrom": r.AgeFrom,
+	} {
+		putText(fields, key, v)
+	}
+	for key, v := range map[string]*int64{"notDownloadedForDays": r.NotDownloadedForDays, "retentionDays": r.RetentionDays, "maxVersionsRetained": r.MaxVersionsRetained} {
+		putNumber(fields, key, v)
+	}
+	for key, v := range map[string]*bool{"keep": r.Keep, "remove": r.Remove} {
+		if v != nil && *v { // false says nothing
+			fields[key] = true
+		}
+	}
+	return fields
 }
 
 func putText(fields map[string]any, key string, v *string) {

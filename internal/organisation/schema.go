@@ -35,7 +35,7 @@ func schemaOf(t reflect.Type, m meta, defs map[string]any, top bool) map[string]
 		return schemaOf(t.Elem(), m, defs, false)
 	}
 	kinds := func(names ...string) any {
-		if !m.required {
+		if !m.required && m.empty != "-" {
 			names = append(names, "null")
 		}
 		if len(names) == 1 {
@@ -66,8 +66,6 @@ func schemaOf(t reflect.Type, m meta, defs map[string]any, top bool) map[string]
 			out["propertyNames"] = textSchema(meta{shape: m.key, required: true})
 		}
 		return out
-	case t.Kind() == reflect.Interface:
-		return map[string]any{"type": "object"}
 	case t.Kind() == reflect.Bool:
 		return map[string]any{"type": kinds("boolean")}
 	case t.Kind() == reflect.Float64:

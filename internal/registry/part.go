@@ -47,13 +47,18 @@ func (a Assembly) size() (n int64) {
 // the sweep, a day or so.
 //
 // TooLarge when the parts sent for this asset would be more bytes, or more
-// parts, than an asset may have. Errors of content are as for Stage.
+// parts, than an asset may have; Quota when they are more than one may have in
+// the repository. Errors of content are as for Stage.
 func (r *Repo) StagePart(ctx context.Context, c artifact.Coordinates, version, name, want string, content io.Reader) (Part, error) {
 	if err := r.mayAdd(ctx, c, version, name); err != nil {
 		return Part{}, err
 	}
 	s, upload := r.service, r.upload(c, version, name)
-	if err := s.db.View(ctx, func(tx *catalog.Tx) error { return s.roomFor(tx, upload) }); err != nil {
+	if err := s.db.View(ctx, func(tx *catalog.Tx) error { return s.roomFor(tx, r.node, upload, name) }); err != nil {
+		return Part{}, err
+	}
+	content, err := r.node.within(name, content)
+	if err != nil {
 		return Part{}, err
 	}
 	info, err := r.store(ctx, r.partSpace(), content)
@@ -68,12 +73,13 @@ func (r *Repo) StagePart(ctx context.Context, c artifact.Coordinates, version, n
 		if err := tx.PutUploadPart(upload, catalog.UploadPart(p)); err != nil {
 			return err
 		}
-		return s.roomFor(tx, upload)
+		return s.roomFor(tx, r.node, upload, name)
 	})
 }
 
-// roomFor refuses an upload with more parts than one asset may have.
-func (s *Service) roomFor(tx *catalog.Tx, upload string) error {
+// roomFor refuses an upload with more parts, or more bytes, than the asset called
+// name may have in n.
+func (s *Service) roomFor(tx *catalog.Tx, n *node, upload, name string) error {
 	parts, size, err := tx.UploadSize(upload)
 	if err != nil {
 		return err
@@ -84,7 +90,7 @@ func (s *Service) roomFor(tx *catalog.Tx, upload string) error {
 	if size > s.opt.MaxAssetBytes {
 		return fault.New(fault.TooLarge, "the parts of this asset are more than %d bytes, which is the most this server takes (max-asset-size)", s.opt.MaxAssetBytes)
 	}
-	return nil
+	return n.mayBe(name, size)
 }
 
 // Assemble puts an asset together from parts that StagePart has stored, durably
@@ -93,8 +99,9 @@ func (s *Service) roomFor(tx *catalog.Tx, upload string) error {
 // forgotten. An asset that the version has with this hash already is given as it
 // is, without looking at parts.
 //
-// Conflict when the version has another asset of the name or takes no more,
-// before any part is asked for; Invalid when the whole has another hash.
+// Conflict when the version has another asset of the name or takes no more, and
+// Quota when the repository or its domain has no room for the asset, before any
+// part is asked for; Invalid when the whole has another hash.
 func (r *Repo) Assemble(ctx context.Context, c artifact.Coordinates, a Assembly) (st Staged, missing []string, err error) {
 	if err := r.mayAdd(ctx, c, a.Version, a.Name); err != nil {
 		return Staged{}, nil, err
@@ -106,7 +113,11 @@ func (r *Repo) Assemble(ctx context.Context, c artifact.Coordinates, a Assembly)
 	}
 	var have []catalog.UploadPart
 	if err := s.db.View(ctx, func(tx *catalog.Tx) (err error) {
-		if st, err = s.heldAsset(tx, r.node, c, a); err != nil || st.Name != "" {
+		var fresh bool
+		if st, fresh, err = s.heldAsset(tx, r.node, c, a); err != nil || st.Name != "" {
+			return err
+		}
+		if err := s.admitWhole(tx, r.node, fresh, a); err != nil {
 			return err
 		}
 		have, err = tx.UploadParts(upload)
@@ -194,34 +205,52 @@ func (r *Repo) upload(c artifact.Coordinates, version, name string) string {
 func (r *Repo) partSpace() string { return "parts-" + r.node.graph.domain.ID }
 
 // heldAsset gives the asset that a version of this repository has already under
-// the name and hash of a; none when there is nothing in its way.
-func (s *Service) heldAsset(tx *catalog.Tx, n *node, c artifact.Coordinates, a Assembly) (st Staged, err error) {
+// the name and hash of a; none when there is nothing in its way. fresh tells that
+// there is no such version.
+func (s *Service) heldAsset(tx *catalog.Tx, n *node, c artifact.Coordinates, a Assembly) (st Staged, fresh bool, err error) {
 	row, err := tx.Package(n.repo.ID, c)
 	if fault.Is(err, fault.NotFound) {
-		return Staged{}, nil
+		return Staged{}, true, nil
 	}
 	if err != nil {
-		return Staged{}, err
+		return Staged{}, false, err
 	}
 	held, err := tx.Version(row.ID, a.Version)
 	if fault.Is(err, fault.NotFound) {
-		return Staged{}, nil
+		return Staged{}, true, nil
 	}
 	if err != nil {
-		return Staged{}, err
+		return Staged{}, false, err
 	}
 	asset, err := tx.Asset(held.ID, a.Name)
 	switch {
 	case err == nil && asset.Digests.Hex(digest.SHA256) == a.SHA256:
-		return Staged{asset.Asset}, nil
+		return Staged{asset.Asset}, false, nil
 	case err == nil:
-		return Staged{}, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content", a.Version, a.Name)
+		return Staged{}, false, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content", a.Version, a.Name)
 	case !fault.Is(err, fault.NotFound):
-		return Staged{}, err
+		return Staged{}, false, err
 	case !s.traits(c.Format).Growth.takes(held.Status):
-		return Staged{}, closed(c, held.Version)
+		return Staged{}, false, closed(c, held.Version)
 	}
-	return Staged{}, nil
+	return Staged{}, false, nil
+}
+
+// admitWhole asks the quotas for room for an asset before its parts are sent.
+// Publish asks again: others may come first.
+func (s *Service) admitWhole(tx *catalog.Tx, n *node, fresh bool, a Assembly) error {
+	whole := artifact.Asset{Name: a.Name, Size: a.size()}
+	if err := n.mayBe(a.Name, whole.Size); err != nil {
+		return err
+	}
+	if err := whole.Digests.SetHex(digest.SHA256, a.SHA256); err != nil {
+		return fault.Wrap(fault.Invalid, err, "%s is no SHA-256", a.SHA256)
+	}
+	versions := 0
+	if fresh {
+		versions = 1
+	}
+	return admit(tx, n, versions, []artifact.Asset{whole})
 }
 
 // compare tells which parts are missing, and which of those we have are not

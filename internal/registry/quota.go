@@ -8,15 +8,15 @@ import (
 	"packhouse/internal/fault"
 )
 
-// Quotas hold in three places. Stage refuses an asset that could never be
-// taken, from what was announced of its length and again while its bytes come.
-// Publish and Copy ask in their transaction, so that concurrent ones cannot
+// Quotas hold in three places. Stage, and what takes parts, refuse an asset that
+// could never be taken, from what was announced of its length and again while
+// its bytes come. Publish, Copy and restoring ask in their transaction, so that concurrent ones cannot
 // exceed a quota together. And what would be retained on its way through a
 // repository is served, but not kept: a full quota must not break anybody's
 // build.
 
-// Announced is content whose length is known before it is read; n below 0 is
-// not known.
+// Announced is content of which is known before it is read that it has n bytes,
+// or at least n; n below 0 is not known.
 func Announced(r io.Reader, n int64) io.Reader { return announced{r, n} }
 
 type announced struct {
@@ -81,13 +81,21 @@ func (n *node) within(name string, content io.Reader) (io.Reader, error) {
 		return content, nil
 	}
 	if a, ok := content.(announced); ok {
-		for _, l := range limits {
-			if err := l.takes(name, a.size); err != nil {
-				return nil, err
-			}
+		if err := n.mayBe(name, a.size); err != nil {
+			return nil, err
 		}
 	}
 	return &bounded{Reader: content, name: name, limits: limits}, nil
+}
+
+// mayBe refuses an asset of a size that the repository never takes.
+func (n *node) mayBe(name string, size int64) error {
+	for _, l := range n.limits() {
+		if err := l.takes(name, size); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // admit asks the quotas for room for versions and assets in n; see

@@ -3,6 +3,7 @@ package registry
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"packhouse/internal/artifact"
 	"packhouse/internal/catalog"
@@ -124,6 +125,44 @@ func TestQuota_CopyOverItCopiesNothing(t *testing.T) {
 	q.Versions = []string{"2"}
 	if _, err := h.service.Copy(t.Context(), q); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// What comes back from the trash needs room like what is published.
+func TestQuota_RestoreOverItRestoresNothing(t *testing.T) {
+	h := newHouse(t, nil)
+	h.repo("ours")
+	h.mustPublish("ours", "hello", "1", "12345")
+	h.mustPublish("ours", "hello", "2", "12345")
+	h.update(func(tx *catalog.Tx) error {
+		p, err := tx.Package(h.repos["ours"].ID, coords("hello"))
+		if err != nil {
+			return err
+		}
+		for _, number := range []string{"1", "2"} {
+			v, err := tx.Version(p.ID, number)
+			if err == nil {
+				err = tx.TrashVersion(p, v, "too old", tx.Now().Add(time.Hour))
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	h.limit("ours", catalog.Limits{Versions: new(int64(1)), Bytes: new(int64(9))})
+	b := Batch{Repository: artifact.RepositoryID{Owner: owner, Domain: "corp", Name: "ours"}, Coordinates: coords("hello"), Versions: []string{"1", "2"}}
+	_, err := h.service.Restore(t.Context(), b, nil)
+	h.wantOver(err, "may hold 1 versions")
+	if held := h.quotaOf("ours").Held; held != (catalog.Holding{}) {
+		t.Errorf("%+v", held)
+	}
+	b.Versions = []string{"2"}
+	if _, err := h.service.Restore(t.Context(), b, nil); err != nil {
+		t.Fatal(err)
+	}
+	if held := h.quotaOf("ours").Held; held != (catalog.Holding{Bytes: 5, Versions: 1}) {
+		t.Errorf("%+v", held)
 	}
 }
 

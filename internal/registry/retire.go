@@ -632,6 +632,9 @@ func (s *Service) restore(ctx context.Context, tx *catalog.Tx, n *node, c artifa
 	if err != nil {
 		return artifact.Version{}, err
 	}
+	if err := admit(tx, n, 1, plainAssets(rows)); err != nil {
+		return artifact.Version{}, err
+	}
 	if err := tx.RestoreVersion(p, t); err != nil {
 		return artifact.Version{}, err
 	}

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"reflect"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -227,7 +228,7 @@ func (h *Handler) call(row Row, c *Call, r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.Principal = principal
+	c.Principal, c.Length = principal, announced(r)
 	if body == nil {
 		body = http.NoBody
 	}
@@ -236,6 +237,22 @@ func (h *Handler) call(row Row, c *Call, r *http.Request) (any, error) {
 		return nil, err
 	}
 	return row.Run(r.Context(), h.gate, c, in)
+}
+
+// announced is how long a request says that its body is, without the framing of
+// AWS chunks.
+func announced(r *http.Request) int64 {
+	if v := r.Header.Get("X-Amz-Decoded-Content-Length"); v != "" {
+		n, err := strconv.ParseInt(v, 10, 64)
+		if err != nil {
+			return -1
+		}
+		return n
+	}
+	if strings.HasPrefix(r.Header.Get("X-Amz-Content-Sha256"), "STREAMING-") {
+		return -1
+	}
+	return r.ContentLength
 }
 
 // stream writes an output whose body is a stream, and closes it.

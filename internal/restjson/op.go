@@ -54,6 +54,7 @@ type Call struct {
 	UserAgent string
 	Secure    bool // the client speaks TLS
 	Time      time.Time
+	Length    int64 // bytes of the input's stream, as the request announces them; 0 or less: not known
 }
 
 // Op is one operation. Method and Path are matched exactly; operations of the

@@ -185,6 +185,29 @@ func (h *House) SetStatus(repo string, c artifact.Coordinates, version string, s
 	})
 }
 
+// Quota sets what a repository may hold.
+func (h *House) Quota(repo string, l catalog.Limits) {
+	h.t.Helper()
+	h.Update(func(tx *catalog.Tx) error {
+		_, err := tx.PutQuota(h.domain.ID, h.repos[repo].ID, l)
+		return err
+	})
+}
+
+// Held is what a repository with a quota holds.
+func (h *House) Held(repo string) (held catalog.Holding) {
+	h.t.Helper()
+	h.Update(func(tx *catalog.Tx) error {
+		if wrong, err := tx.CheckHoldings(h.domain.ID); err != nil || len(wrong) > 0 {
+			h.t.Errorf("counts differ: %v, %v", wrong, err)
+		}
+		q, err := tx.Quota(h.repos[repo].ID)
+		held = q.Held
+		return err
+	})
+	return held
+}
+
 // User adds a user who may do the given actions (codeartifact:...) anywhere.
 func (h *House) User(name string, actions ...string) {
 	h.t.Helper()

@@ -10,7 +10,9 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"packhouse/internal/artifact"
+	"packhouse/internal/catalog"
 	"packhouse/internal/catalog/pgtest"
+	"packhouse/internal/fault"
 	"packhouse/internal/format"
 	"packhouse/internal/registry"
 	"packhouse/internal/upstream"
@@ -88,6 +90,7 @@ func tests(f format.Format) map[string]func(*testing.T, suite) {
 		"Strangers":           strangers,
 		"Unknown":             unknown,
 		"BadAddresses":        badAddresses,
+		"QuotaLeavesNothing":  quotaLeavesNothing,
 	}
 	if f.Traits().Local {
 		all["StaysLocal"] = staysLocal
@@ -385,6 +388,51 @@ func originBlocksPublish(t *testing.T, s suite) {
 	s.Restrict("internal", s.Coordinates(s.one.Name), artifact.Restrictions{Publish: artifact.Block, Upstream: artifact.Allow})
 	s.wantStatus(t, Admin, "internal", s.Publish(s.one)[0], http.StatusForbidden)
 	s.wantListed(t, "internal", s.one.Name)
+}
+
+// quotaLeavesNothing: what is over a quota is answered 402 in words that say which
+// limit is in the way, and nothing of it is kept; with room it is taken.
+func quotaLeavesNothing(t *testing.T, s suite) {
+	t.Helper()
+	s.publish(t, s.one)
+	s.Quota("internal", catalog.Limits{Versions: new(int64(1))})
+	before := s.Held("internal")
+	for _, over := range []struct {
+		limits catalog.Limits
+		text   string
+	}{
+		{catalog.Limits{Versions: new(int64(1))}, "may hold 1 versions (maxVersions of its quota)"},
+		{catalog.Limits{Bytes: &before.Bytes}, "(maxBytes of its quota)"},
+		{catalog.Limits{AssetBytes: new(int64(3))}, "may have in the repository internal (maxAssetBytes of its quota)"},
+	} {
+		s.Quota("internal", over.limits)
+		for _, v := range []Version{s.two, {s.other.Name, s.Numbers[2]}} { // of a package that is there, and of a new one
+			var last Answer
+			for _, c := range s.Publish(v) {
+				if last = s.Do(Admin, "internal", c); last.Status/100 != 2 {
+					break
+				}
+			}
+			if last.Status != http.StatusPaymentRequired || !strings.Contains(string(last.Body), over.text) {
+				t.Errorf("publishing %v over a quota: %d %s, want 402 with %q", v, last.Status, last.Body, over.text)
+			}
+			s.wantStatus(t, Admin, "internal", s.File(v), http.StatusNotFound)
+		}
+		if held := s.Held("internal"); held != before {
+			t.Errorf("%s: it holds %+v, before the refused publishes %+v", over.text, held, before)
+		}
+		s.wantListed(t, "internal", s.one.Name, s.one.Number)
+		s.wantFile(t, "internal", s.one, s.Bytes(s.one))
+	}
+	s.Update(func(tx *catalog.Tx) error {
+		if _, err := tx.Package(s.repos["internal"].ID, s.Coordinates(s.other.Name)); !fault.Is(err, fault.NotFound) {
+			t.Errorf("a refused publish left its package: %v", err)
+		}
+		return nil
+	})
+	s.Quota("internal", catalog.Limits{Versions: new(int64(2))})
+	s.publish(t, s.two)
+	s.wantFile(t, "internal", s.two, s.Bytes(s.two))
 }
 
 func statusDecides(t *testing.T, s suite) {

@@ -60,7 +60,7 @@ func putPart(w http.ResponseWriter, r *format.Request, c artifact.Coordinates, v
 	} else if promised != "" && promised != want {
 		return fault.New(fault.Invalid, "the header x-amz-content-sha256 and the query name different parts")
 	}
-	p, err := r.Repo.StagePart(r.Context(), c, version, name, want, r.Body)
+	p, err := r.Repo.StagePart(r.Context(), c, version, name, want, registry.Announced(r.Body, r.ContentLength))
 	if err != nil {
 		return err
 	}

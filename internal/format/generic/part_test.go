@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"packhouse/internal/artifact"
+	"packhouse/internal/catalog"
 	"packhouse/internal/digest"
 	"packhouse/internal/format/formattest"
 	"packhouse/internal/format/generic"
@@ -114,6 +115,32 @@ func TestParts_NeedThePermissionToPublish(t *testing.T) {
 	h.Restrict("repo", coordinates("cli"), artifact.Restrictions{Publish: artifact.Block, Upstream: artifact.Block})
 	want(t, "part", put(h, "tools/cli/1.0/a?part="+sha("x"), "x"), http.StatusForbidden, "publish=BLOCK")
 	want(t, "list", post(h, "tools/cli/1.0/a?parts", list("x")), http.StatusForbidden, "publish=BLOCK")
+}
+
+// A quota is asked before a part is sent, of each part, and of the whole when it
+// is put together.
+func TestParts_HoldToTheQuota(t *testing.T) {
+	h := house(t)
+	const file = "tools/cli/1.0/a"
+	h.Quota("repo", catalog.Limits{AssetBytes: new(int64(8))})
+	want(t, "the whole", post(h, file+"?parts", list("12345", "6789")), http.StatusPaymentRequired, "larger than the 8 bytes")
+	want(t, "one part", put(h, file+"?part="+sha("123456789"), "123456789"), http.StatusPaymentRequired, "larger than the 8 bytes")
+	want(t, "the first part", put(h, file+"?part="+sha("12345"), "12345"), http.StatusCreated, "")
+	want(t, "parts together", put(h, file+"?part="+sha("6789"), "6789"), http.StatusPaymentRequired, "larger than the 8 bytes")
+	wantNothing(t, h)
+	wantMissing(t, post(h, file+"?parts", list("12345", "678")), "678") // to the last byte
+	want(t, "the rest", put(h, file+"?part="+sha("678"), "678"), http.StatusCreated, "")
+	want(t, "the whole that fits", post(h, file+"?parts&unfinished=true", list("12345", "678")), http.StatusCreated, "")
+
+	h.Quota("repo", catalog.Limits{Bytes: new(int64(10)), Versions: new(int64(1))})
+	want(t, "more than is left", post(h, "tools/cli/1.0/b?parts", list("123")), http.StatusPaymentRequired, "may hold 10 bytes")
+	want(t, "another version", post(h, "tools/cli/2.0/b?parts", list("1")), http.StatusPaymentRequired, "may hold 1 versions")
+	want(t, "what is there", post(h, file+"?parts&unfinished=true", list("12345", "678")), http.StatusCreated, "")
+	want(t, "a part while there is room", put(h, "tools/cli/1.0/b?part="+sha("12"), "12"), http.StatusCreated, "")
+	h.Quota("repo", catalog.Limits{Bytes: new(int64(9))})
+	want(t, "when there is none any more", post(h, "tools/cli/1.0/b?parts&unfinished=true", list("12")), http.StatusPaymentRequired, "may hold 9 bytes")
+	h.Quota("repo", catalog.Limits{Bytes: new(int64(10))})
+	want(t, "when there is again", post(h, "tools/cli/1.0/b?parts&unfinished=true", list("12")), http.StatusCreated, "")
 }
 
 // FuzzAssemble sends any list of parts: no answer is a failure of the server.

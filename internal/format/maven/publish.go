@@ -64,7 +64,7 @@ func putFile(r *format.Request, a address, finish bool) error {
 	if err := artifact.CheckAssetName(a.file); err != nil {
 		return err
 	}
-	staged, err := r.Repo.Stage(ctx, a.c, a.file, r.Body)
+	staged, err := r.Repo.Stage(ctx, a.c, a.file, registry.Announced(r.Body, r.ContentLength))
 	if err != nil {
 		return err
 	}

@@ -66,7 +66,7 @@ func put(w http.ResponseWriter, r *format.Request, c artifact.Coordinates) error
 			return errAttachments
 		}
 		up = &upload{file: file}
-		return up.stage(ctx, r.Repo, c, data)
+		return up.stage(ctx, r.Repo, c, data, format.AtLeast(r.Request, maxDocument)/2) // in base64 it is 4/3 of it, and characters may be escaped
 	})
 	if err != nil {
 		return err
@@ -117,9 +117,10 @@ func parseDocument(b []byte, c artifact.Coordinates) (*document, error) {
 
 func clip(s string) string { return s[:min(len(s), maxName+2)] }
 
-func (u *upload) stage(ctx context.Context, repo *registry.Repo, c artifact.Coordinates, data io.Reader) error {
+// stage stores what is at least so many bytes.
+func (u *upload) stage(ctx context.Context, repo *registry.Repo, c artifact.Coordinates, data io.Reader, least int64) error {
 	look := &inspection{src: data}
-	staged, err := repo.Stage(ctx, c, assetName, look)
+	staged, err := repo.Stage(ctx, c, assetName, registry.Announced(look, least))
 	look.end()
 	u.staged, u.claims, u.texts = staged, look.claims, look.texts
 	return err

@@ -54,7 +54,7 @@ func push(w http.ResponseWriter, r *format.Request, publish func(context.Context
 		}
 		who = c
 	}
-	staged, err := r.Repo.Stage(ctx, who, "upload", content)
+	staged, err := r.Repo.Stage(ctx, who, "upload", registry.Announced(content, format.AtLeast(r.Request, maxFraming)))
 	if err != nil {
 		return err
 	}
@@ -70,6 +70,10 @@ func push(w http.ResponseWriter, r *format.Request, publish func(context.Context
 	w.WriteHeader(http.StatusCreated)
 	return nil
 }
+
+// maxFraming is what a push has besides its package: boundaries and headers, which
+// are a tenth of it.
+const maxFraming = 16 << 10
 
 func partsOf(r *format.Request) (*multipart.Reader, error) {
 	kind, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

@@ -177,10 +177,14 @@ func (f *form) stage(r *format.Request, part *multipart.Part) error {
 	if err != nil {
 		return err
 	}
-	f.staged, err = r.Repo.Stage(r.Context(), c, f.file, io.TeeReader(part, hashOnly{sum}))
+	f.staged, err = r.Repo.Stage(r.Context(), c, f.file, registry.Announced(io.TeeReader(part, hashOnly{sum}), format.AtLeast(r.Request, maxFields+maxSignature+maxParts*maxFraming)))
 	f.blake2 = sum.Sum(nil)
 	return err
 }
+
+// maxFraming is the boundary and headers of one part of a form, which are a tenth
+// of it.
+const maxFraming = 4 << 10
 
 // hashOnly hides what else a hash can do.
 type hashOnly struct{ hash.Hash }
