@@ -21,7 +21,7 @@ func assetMissing(name string) error {
 // of p's domain. Conflict when the version has one of that name. The SHA-256
 // must be known.
 func (tx *Tx) InsertAsset(p Package, versionID string, a artifact.Asset) error {
-	contents, err := tx.newContents(p.DomainID, a)
+	contents, err := tx.newContents(p.DomainID, p.RepositoryID, a)
 	if err != nil {
 		return err
 	}

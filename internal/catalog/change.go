@@ -86,15 +86,17 @@ func (db *DB) announce(changes []Change) {
 	}
 }
 
-// record writes the transaction's changes for other processes to find.
-func (tx *Tx) record(node string) error {
+const insertChange = "INSERT INTO change (at, node, scope) VALUES (?, ?, ?)"
+
+// change is the row that tells other processes what the transaction touches; nil
+// when there is nothing to tell or nobody to hear it.
+func (tx *Tx) change(node string) ([]any, error) {
 	if len(tx.changes) == 0 || !tx.dialect.shared {
-		return nil
+		return nil, nil
 	}
 	scope, err := json.Marshal(tx.changes)
 	if err != nil {
-		return fmt.Errorf("record changes: %w", err)
+		return nil, fmt.Errorf("record changes: %w", err)
 	}
-	_, err = tx.exec("INSERT INTO change (at, node, scope) VALUES ($1, $2, $3)", tx.now().UnixMicro(), node, string(scope))
-	return err
+	return []any{tx.now().UnixMicro(), node, string(scope)}, nil
 }

@@ -137,7 +137,7 @@ func TestFeed_FindsRowsThatCommitLate(t *testing.T) {
 		}
 		tx := &Tx{ctx: t.Context(), q: sqlTx, dialect: db.dialect, now: db.now}
 		tx.Changed(Change{DomainID: "d", Coordinates: npmName(name)})
-		if err := tx.record("elsewhere"); err != nil {
+		if err := tx.settle("elsewhere"); err != nil {
 			t.Fatal(err)
 		}
 		return sqlTx.Commit

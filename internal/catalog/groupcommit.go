@@ -209,7 +209,7 @@ func (e *sqliteEngine) take(ctx context.Context, t *turn) (err, broken error) {
 			slog.String("function", runtime.FuncForPC(reflect.ValueOf(t.fn).Pointer()).Name()))
 	}
 	if err == nil {
-		err = t.tx.putDeltas()
+		err = t.tx.settle("")
 	}
 	if err != nil {
 		if broken := e.writer.run(ctx, "ROLLBACK TO turn"); broken != nil {

@@ -119,10 +119,7 @@ func (e *postgresEngine) try(ctx context.Context, fn func(*Tx) error) (again boo
 		e.db.log.Warn("catalog: an update took long", slog.Duration("took", took))
 	}
 	if err == nil {
-		err = tx.putDeltas()
-	}
-	if err == nil {
-		err = tx.record(e.node)
+		err = tx.settle(e.node)
 	}
 	if err != nil {
 		return q.raced || e.db.dialect.retry(err), err

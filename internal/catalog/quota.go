@@ -149,25 +149,34 @@ func (tx *Tx) CheckHoldings(domainID string) (wrong map[string]Holding, err erro
 }
 
 // counted gives the quota of a scope as it was when this transaction first
-// looked, nil when there is none. Most have none, so that is one look per scope
-// and transaction.
-func (tx *Tx) counted(scope string) (*Quota, error) {
+// looked, nil when there is none. Most have none, so that is one look per
+// transaction: what is known to be asked for too, beside, is looked up with it.
+func (tx *Tx) counted(scope string, beside ...string) (*Quota, error) {
 	if q, ok := tx.quotas[scope]; ok {
 		return q, nil
-	}
-	var found *Quota
-	q, err := tx.Quota(scope)
-	switch {
-	case err == nil:
-		found = &q
-	case !fault.Is(err, fault.NotFound):
-		return nil, err
 	}
 	if tx.quotas == nil {
 		tx.quotas = map[string]*Quota{}
 	}
-	tx.quotas[scope] = found
-	return found, nil
+	unknown := []string{scope}
+	for _, b := range beside {
+		if _, ok := tx.quotas[b]; !ok {
+			unknown = append(unknown, b)
+		}
+	}
+	for part := range slices.Chunk(unknown, maxIn) {
+		some, err := all(tx, scanQuota, newQuery("SELECT "+quotaColumns+" FROM quota WHERE ").in("scope", part))
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range part {
+			tx.quotas[s] = nil
+		}
+		for _, q := range some {
+			tx.quotas[q.Scope] = &q
+		}
+	}
+	return tx.quotas[scope], nil
 }
 
 // hold adds to what a repository and its domain hold; see Tx.counts.
@@ -187,12 +196,13 @@ func (tx *Tx) hold(domainID, repositoryID string, d usageDelta) {
 // putHoldings writes what the transaction has done to what is held, in one order
 // for all who do.
 func (tx *Tx) putHoldings() error {
-	for _, scope := range slices.Sorted(maps.Keys(tx.holds)) {
+	scopes := slices.Sorted(maps.Keys(tx.holds))
+	for _, scope := range scopes {
 		h := tx.holds[scope]
 		if h == (Holding{}) {
 			continue
 		}
-		if q, err := tx.counted(scope); err != nil {
+		if q, err := tx.counted(scope, scopes...); err != nil {
 			return err
 		} else if q == nil {
 			continue
@@ -204,10 +214,10 @@ func (tx *Tx) putHoldings() error {
 	return nil
 }
 
-// newContents are the bytes that a domain has more of when assets come, as far
-// as its quota counts them. It is asked before they come.
-func (tx *Tx) newContents(domainID string, assets ...artifact.Asset) (bytes int64, err error) {
-	q, err := tx.counted(domainID)
+// newContents are the bytes that a domain has more of when assets come to one of
+// its repositories, as far as its quota counts them. It is asked before they come.
+func (tx *Tx) newContents(domainID, repositoryID string, assets ...artifact.Asset) (bytes int64, err error) {
+	q, err := tx.counted(domainID, repositoryID)
 	if err != nil || q == nil {
 		return 0, err
 	}
@@ -276,7 +286,7 @@ func (tx *Tx) dropAssets(domainID string, versionIDs []string, name *string) (go
 // deleted before. Quota, saying which limit is in the way, when it may not.
 func (tx *Tx) Admit(domain string, r Repository, versions int, assets []artifact.Asset) error {
 	for _, s := range []struct{ kind, name, id string }{{"repository", r.Name, r.ID}, {"domain", domain, r.DomainID}} {
-		q, err := tx.counted(s.id)
+		q, err := tx.counted(s.id, r.ID, r.DomainID)
 		if err != nil {
 			return err
 		}
@@ -294,7 +304,7 @@ func (tx *Tx) Admit(domain string, r Repository, versions int, assets []artifact
 			more.Bytes += a.Size
 		}
 		if s.id == r.DomainID {
-			if more.Bytes, err = tx.newContents(s.id, assets...); err != nil {
+			if more.Bytes, err = tx.newContents(r.DomainID, r.ID, assets...); err != nil {
 				return err
 			}
 		}

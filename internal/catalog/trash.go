@@ -72,7 +72,7 @@ func (tx *Tx) RestoreVersion(p Package, t Trashed) error {
 		plain[i] = a.Asset
 		back.bytes += a.Size
 	}
-	if back.contents, err = tx.newContents(p.DomainID, plain...); err != nil {
+	if back.contents, err = tx.newContents(p.DomainID, p.RepositoryID, plain...); err != nil {
 		return err
 	}
 	if _, err := tx.exec("INSERT INTO asset ("+assetColumns+") SELECT "+assetColumns+" FROM trash_asset WHERE version_id = $1", t.ID); err != nil {

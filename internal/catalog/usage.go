@@ -54,9 +54,16 @@ func (p Package) counts(tx *Tx, d usageDelta) {
 // CountPublished counts a publication that has stored something in p.
 func (tx *Tx) CountPublished(p Package) { p.counts(tx, usageDelta{published: 1}) }
 
-// putDeltas writes what the transaction has done to the totals.
-func (tx *Tx) putDeltas() error {
+// settle writes what a transaction has to say of itself when its function has
+// returned: what it has done to quotas and totals, and what other processes must
+// hear of. To a database over the network the last two go as one statement:
+// every publish waits for each.
+func (tx *Tx) settle(node string) error {
 	if err := tx.putHoldings(); err != nil {
+		return err
+	}
+	change, err := tx.change(node)
+	if err != nil {
 		return err
 	}
 	var some []usageDelta
@@ -65,19 +72,35 @@ func (tx *Tx) putDeltas() error {
 			some = append(some, d)
 		}
 	}
-	for part := range slices.Chunk(some, maxIn) {
-		q := newQuery("INSERT INTO usage_delta (at, domain_id, repository_id, package_id, bytes, files, versions, published, deleted) VALUES ")
+	for len(some) > 0 {
+		part := some[:min(len(some), maxIn)]
+		some = some[len(part):]
+		q := newQuery("")
+		together := len(some) == 0 && change != nil
+		if together {
+			q.add("WITH delta AS (")
+		}
+		q.add("INSERT INTO usage_delta (at, domain_id, repository_id, package_id, bytes, files, versions, published, deleted) VALUES ")
 		for i, d := range part {
 			if i > 0 {
-				q.text.WriteByte(',')
+				q.add(",")
 			}
 			q.add("(?, ?, ?, ?, ?, ?, ?, ?, ?)", tx.now().UnixMicro(), d.domainID, d.repositoryID, d.packageID, d.bytes, d.files, d.versions, d.published, d.deleted)
+		}
+		if together {
+			q.add(") "+insertChange, change...)
+			change = nil
 		}
 		if _, err := tx.exec(q.text.String(), q.args...); err != nil {
 			return err
 		}
 	}
-	return nil
+	if change == nil {
+		return nil
+	}
+	q := newQuery("").add(insertChange, change...)
+	_, err = tx.exec(q.text.String(), q.args...)
+	return err
 }
 
 // UsageWaits tells whether a transaction of this process has added to what

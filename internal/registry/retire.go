@@ -475,6 +475,10 @@ func (s *Service) clearSome(tx *catalog.Tx, run *catalog.RetentionRun, was surve
 		return 0, err
 	}
 	n := &node{id: artifact.RepositoryID{Owner: d.Owner, Domain: d.Name, Name: r.Name}, repo: r.Repository}
+	until := tx.Now().Add(grace)
+	if begun := run.AsOf.Add(grace); until.Before(begun) { // the clock has gone back since, and will not stay there
+		until = begun
+	}
 	for _, w := range some[0].verdicts {
 		if !slices.Contains(ids, w.ID) {
 			continue
@@ -492,7 +496,7 @@ func (s *Service) clearSome(tx *catalog.Tx, run *catalog.RetentionRun, was surve
 		}); err != nil {
 			return 0, err
 		}
-		if err := s.trash(tx, n, p, w.Number, w.Rule, tx.Now().Add(grace)); err != nil {
+		if err := s.trash(tx, n, p, w.Number, w.Rule, until); err != nil {
 			return 0, err
 		}
 		if err := tx.InsertRemoval(run.ID, removal); err != nil {

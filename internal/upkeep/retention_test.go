@@ -536,6 +536,55 @@ func TestRetention_ClockJumps(t *testing.T) {
 	}
 }
 
+// TestRetention_ClockJumpsUnderARun: a run decides as of when it began, whatever
+// the clock says later, and what it removes is kept in the trash for its time.
+func TestRetention_ClockJumpsUnderARun(t *testing.T) {
+	for _, jump := range []time.Duration{365 * day, -365 * day} {
+		t.Run(jump.String(), func(t *testing.T) {
+			for _, engine := range []string{"sqlite", "postgres"} {
+				clock := &clockwork{now: time.Now()}
+				db := openCatalog(t, engine, catalog.Options{Now: clock.Now})
+				s := newShop(t, db, memblob.New(blob.Limits{}))
+				s.stock(10, 40)
+				s.configure(retention.Configuration{Days: 30, Versions: 20, Rules: []retention.Rule{{Package: "/npm//p003$", Versions: 5}, {Package: "/npm//p006$", Versions: 5}}})
+				reg := s.openRegistry()
+				keep, remove, _ := s.foretold(reg)
+				start(t, reg, false)
+				r := newRunner(Options{DB: db, Blobs: s.blobs, Registry: reg, Now: clock.Now})
+				for i := 0; ; i++ {
+					ctx, cancel := context.WithTimeout(t.Context(), time.Duration(30+10*i)*time.Millisecond)
+					through := retire(ctx, t, s, reg, fmt.Sprint("worker ", i))
+					cancel()
+					if through {
+						break
+					}
+					if i%2 == 0 {
+						clock.pass(jump)
+					} else {
+						clock.pass(-jump)
+					}
+				}
+				clock.mu.Lock()
+				clock.now = time.Now()
+				clock.mu.Unlock()
+				for range 30 { // steadily, at the right time again
+					clock.pass(time.Minute)
+					if err := errors.Join(r.startRetention(t.Context(), catalog.Job{}), r.emptyTrash(t.Context(), catalog.Job{})); err != nil {
+						t.Error(err)
+					}
+				}
+				got := s.state()
+				if diff := cmp.Diff(keep, got.Live); diff != "" {
+					t.Errorf("%s: kept: %s", engine, diff)
+				}
+				if diff := cmp.Diff(remove, got.Trash); diff != "" {
+					t.Errorf("%s: trash: %s", engine, diff)
+				}
+			}
+		})
+	}
+}
+
 func TestRetention_RunsWithoutAJobGetOne(t *testing.T) {
 	db := openCatalog(t, "sqlite", catalog.Options{})
 	s := newShop(t, db, memblob.New(blob.Limits{}))
