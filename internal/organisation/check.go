@@ -147,8 +147,9 @@ func (d *decoder) domainRetention(path string, r *DomainRetention) {
 			d.at(path+".schedule", "%s", fault.Message(err))
 		}
 	}
+	anything := r.set() || r.Published != nil && r.Published.set() || r.Ingested != nil && r.Ingested.set()
 	for key, given := range map[string]bool{"schedule": r.Schedule != nil, "trashDays": r.TrashDays != nil} {
-		if given && !r.set() && !(r.Published != nil && r.Published.set()) && !(r.Ingested != nil && r.Ingested.set()) {
+		if given && !anything {
 			d.at(path+"."+key, "%s belongs to what the domain says is kept, and it says nothing: give retentionDays, maxVersionsRetained, rules, published or ingested", key)
 		}
 	}
