@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # Shows what a retention run and a sweep cost those who install meanwhile: p50 and
-# p99 of warm tarballs and packuments, asked for over four connections, without
+# p99 of warm tarballs and packuments, asked for at a fixed rate (bench/load), without
 # and during each, in alternating rounds of one server; medians and their ratio.
 # The goal is less than 1.2. DIR is an empty folder, filled once and used again;
-# about three minutes. Needs wrk and python3.
+# about three minutes. Needs python3.
 #
-#   bench/latency.sh DIR        ROUNDS (3), DUR (5 seconds)
+#   bench/latency.sh DIR        ROUNDS (3), DUR (5 seconds), RATE (300 per second)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 dir=${1:?usage: bench/latency.sh DIR} port=${PORT:-8481} rounds=${ROUNDS:-3} dur=${DUR:-5} domain=big
@@ -15,6 +15,8 @@ dir=$(cd "$dir" && pwd)
 bin=$dir/packhouse
 go build -o "$bin" ./cmd/packhouse
 go build -o "$dir/fill" ./bench/retention
+go build -o "$dir/load" ./bench/load
+load() { "$dir/load" -url "$base${paths[$1]}" -token "$token" -for "$2s" -rate "${RATE:-300}"; }
 server=
 stop() { [ -z "$server" ] || { kill "$server"; wait "$server" || true; server=; }; }
 trap stop EXIT

@@ -15,6 +15,21 @@ import (
 // quick, but on SQLite every other writer waits for it.
 const sweepBatch = 32
 
+// sweepLook is how many files are looked at between pauses.
+const sweepLook = 64
+
+// rest gives others as long as the work since began has taken.
+func rest(ctx context.Context, began time.Time) error {
+	wait := time.NewTimer(time.Since(began))
+	defer wait.Stop()
+	select {
+	case <-wait.C:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // Swept counts what a sweep removed.
 type Swept struct {
 	Blobs int
@@ -49,6 +64,7 @@ func (r *Runner) Sweep(ctx context.Context) (total Swept, err error) {
 func (r *Runner) sweepRows(ctx context.Context, before time.Time, total *Swept) error {
 	var after catalog.StoredBlob
 	for {
+		began := time.Now()
 		var some []catalog.StoredBlob
 		err := r.opt.DB.View(ctx, func(tx *catalog.Tx) (err error) {
 			some, err = tx.UnreferencedBlobs("", before, after, sweepBatch)
@@ -59,6 +75,9 @@ func (r *Runner) sweepRows(ctx context.Context, before time.Time, total *Swept) 
 		}
 		after = some[len(some)-1]
 		if err := r.remove(ctx, some, before, total); err != nil {
+			return err
+		}
+		if err := rest(ctx, began); err != nil {
 			return err
 		}
 	}
@@ -74,9 +93,16 @@ func (r *Runner) sweepFiles(ctx context.Context, before time.Time, total *Swept)
 		some = some[:0]
 		return err
 	}
+	seen, began := 0, time.Now()
 	for info, err := range r.opt.Blobs.All(ctx) {
 		if err != nil {
 			return err
+		}
+		if seen++; seen%sweepLook == 0 {
+			if err := rest(ctx, began); err != nil {
+				return err
+			}
+			began = time.Now()
 		}
 		if !info.Modified.Before(before) {
 			continue

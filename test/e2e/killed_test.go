@@ -415,7 +415,7 @@ func TestKilled(t *testing.T) {
 			s := newSite(t, engine, 1)
 			seed := rand.Uint64()
 			t.Logf("seed %d", seed)
-			random := rand.New(rand.NewPCG(seed, 0)) //nolint:gosec // a test
+			random := rand.New(rand.NewPCG(seed, 0))
 			r := s.replicas[0]
 			s.start(r)
 			s.found()
@@ -434,8 +434,10 @@ func TestKilled(t *testing.T) {
 					s.start(r)
 				}
 				var busy sync.WaitGroup
-				busy.Go(func() { // until the end
-					for i := random.IntN(20); s.publish(fmt.Sprintf("p%02d", i%20)) == nil; i++ {
+				next := random.IntN(20)
+				busy.Go(func() {
+					for s.publish(fmt.Sprintf("p%02d", next%20)) == nil { // until the end
+						next++
 					}
 				})
 				wait := time.Duration(random.IntN(400)) * time.Millisecond
