@@ -38,6 +38,7 @@ CREATE TABLE usage_delta (
 	published     BIGINT NOT NULL,
 	deleted       BIGINT NOT NULL
 );
+CREATE INDEX usage_delta_repository ON usage_delta (domain_id, repository_id);
 
 -- One metric of one repository, or of a domain where repository_id is empty.
 CREATE TABLE usage_series (
