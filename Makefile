@@ -55,10 +55,10 @@ fuzz:
 	@read -r ok bad < <(GO=$(GO) tools/fuzz.sh $(FUZZTIME) $(DIRS)); \
 	echo "fuzz $${ok:-0} $${bad:-1} 0" >>$(COUNTS); echo "== fuzz: $$ok ok, $$bad bad"; [ "$$bad" = 0 ] && [ "$$ok" -gt 0 ]
 
-# The stories with real clients: see test/e2e and test.sh, which installs them.
+# The stories with real clients, three at a time (they wait more than they work): see test/e2e and test.sh, which installs them.
 e2e: tools
 	@echo "== stories with the real clients"
-	@$(GO) test -json -count=1 -timeout 30m ./test/e2e/... | $(BIN)/testsum -v -label stories -counts $(COUNTS)
+	@$(GO) test -json -count=1 -timeout 30m -parallel 3 ./test/e2e/... | $(BIN)/testsum -v -label stories -counts $(COUNTS)
 
 # Hot paths, in the form benchstat reads. `make bench OLD=before.txt` compares.
 bench: $(if $(OLD),tools)
