@@ -1,11 +1,13 @@
 # make check is what people and CI run alike; the other targets are its parts.
-# COUNTS names a file that collects "what passed failed skipped" (test.sh adds it up).
+# COUNTS names a file that collects "what passed failed skipped" (test.sh adds it up),
+# FAILURES one that collects the end of what each failed test said (test.sh shows it last).
 
 SHELL    := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 GO       ?= go
 BIN      := $(CURDIR)/bin
 COUNTS   ?= /dev/null
+FAILURES ?= /dev/null
 FUZZTIME ?= 3s
 COUNT    ?= 6
 DIRS     := $(wildcard cmd internal test bench)
@@ -47,7 +49,7 @@ floors:
 test: tools
 	@echo "== tests with the race detector"
 	@cd tools && $(GO) test ./testsum >/dev/null # a wrong counter would hide a failure
-	@$(GO) test -race -json -timeout 10m $(UNITS) | $(BIN)/testsum -label tests -counts $(COUNTS)
+	@$(GO) test -race -json -timeout 10m $(UNITS) | $(BIN)/testsum -label tests -counts $(COUNTS) -failures $(FAILURES)
 
 # Every fuzz target of the tree for a few seconds each.
 fuzz:
@@ -58,7 +60,7 @@ fuzz:
 # The stories with real clients, three at a time (they wait more than they work): see test/e2e and test.sh, which installs them.
 e2e: tools
 	@echo "== stories with the real clients"
-	@$(GO) test -json -count=1 -timeout 30m -parallel 3 ./test/e2e/... | $(BIN)/testsum -v -label stories -counts $(COUNTS)
+	@$(GO) test -json -count=1 -timeout 30m -parallel 3 ./test/e2e/... | $(BIN)/testsum -v -label stories -counts $(COUNTS) -failures $(FAILURES)
 
 # Hot paths, in the form benchstat reads. `make bench OLD=before.txt` compares.
 bench: $(if $(OLD),tools)

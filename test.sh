@@ -26,7 +26,8 @@ export PACKHOUSE_TEST_CLIENTS=$CLIENTS
 mkdir -p "$CLIENTS"
 COUNTS=$(mktemp "${TMPDIR:-/tmp}/packhouse-counts.XXXXXX")
 LOG=$(mktemp "${TMPDIR:-/tmp}/packhouse-install.XXXXXX")
-trap 'rm -f "$COUNTS" "$LOG"' EXIT
+FAILURES=$(mktemp "${TMPDIR:-/tmp}/packhouse-failures.XXXXXX")
+trap 'rm -f "$COUNTS" "$LOG" "$FAILURES"' EXIT
 failures=()
 
 say() { printf '%s  %s\n' "$(date +%T)" "$*"; }
@@ -249,8 +250,8 @@ suite() {
 }
 
 suite 900 "tools" make --no-print-directory tools
-suite 2400 "make check" make --no-print-directory -k check COUNTS="$COUNTS"
-suite 1800 "stories" make --no-print-directory e2e COUNTS="$COUNTS"
+suite 2400 "make check" make --no-print-directory -k check COUNTS="$COUNTS" FAILURES="$FAILURES"
+suite 1800 "stories" make --no-print-directory e2e COUNTS="$COUNTS" FAILURES="$FAILURES"
 
-[ ${#failures[@]} = 0 ] || { say "failed:"; printf '      %s\n' "${failures[@]}"; }
+[ ${#failures[@]} = 0 ] || { say "failed:"; printf '      %s\n' "${failures[@]}"; cat "$FAILURES"; }
 awk '{p+=$2; f+=$3; s+=$4} END{printf "%d passed, %d failed, %d skipped\n", p, f, s; exit (f > 0 || p == 0)}' "$COUNTS"

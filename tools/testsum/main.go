@@ -2,9 +2,11 @@
 // waits for: one line per package, everything a failed test printed, and every
 // half minute what is still running, so that a hang has a name.
 //
-//	go test -json ./... | testsum [-v] [-label NAME] [-counts FILE]
+//	go test -json ./... | testsum [-v] [-label NAME] [-counts FILE] [-failures FILE]
 //
-// With -counts it appends "NAME passed failed skipped" to FILE. A test that
+// With -counts it appends "NAME passed failed skipped" to FILE, and with
+// -failures the end of what each failure printed, for who sees only the end of
+// a long log. A test that
 // has subtests is counted through them. A package that does not build, or dies
 // outside its tests, counts as one failure. The exit status is 1 if anything
 // failed or nothing ran.
@@ -36,12 +38,14 @@ type event struct {
 type test struct {
 	started  time.Time
 	output   []string
+	waits    bool // for its turn among the parallel ones
 	parent   bool // has subtests
 	childBad bool // one of them failed
 }
 
 type summary struct {
 	w                       io.Writer
+	failures                strings.Builder // the end of what each failed test printed
 	verbose                 bool
 	tests                   map[[2]string]*test
 	passed, failed, skipped int
@@ -57,6 +61,7 @@ func main() {
 	verbose := flag.Bool("v", false, "show every test, not only packages")
 	label := flag.String("label", "tests", "what the counts are of")
 	counts := flag.String("counts", "", "file the counts are appended to")
+	failures := flag.String("failures", "", "file the end of each failure is appended to")
 	flag.Parse()
 	s := newSummary(os.Stdout, *verbose)
 	if err := s.read(os.Stdin); err != nil {
@@ -68,8 +73,11 @@ func main() {
 		s.failed++
 	}
 	fmt.Fprintf(s.w, "== %s: %d ok, %d bad, %d left out\n", *label, s.passed, s.failed, s.skipped)
-	if *counts != "" {
-		if err := appendLine(*counts, fmt.Sprintf("%s %d %d %d\n", *label, s.passed, s.failed, s.skipped)); err != nil {
+	for name, text := range map[string]string{*failures: s.failures.String(), *counts: fmt.Sprintf("%s %d %d %d\n", *label, s.passed, s.failed, s.skipped)} {
+		if name == "" || text == "" {
+			continue
+		}
+		if err := appendText(name, text); err != nil {
 			fmt.Fprintln(os.Stderr, "testsum:", err)
 			s.failed++
 		}
@@ -79,12 +87,12 @@ func main() {
 	}
 }
 
-func appendLine(name, line string) error {
+func appendText(name, text string) error {
 	f, err := os.OpenFile(name, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 	if err != nil {
 		return err
 	}
-	if _, err := f.WriteString(line); err != nil {
+	if _, err := f.WriteString(text); err != nil {
 		f.Close()
 		return err
 	}
@@ -135,6 +143,10 @@ func (s *summary) line(line string) {
 	case "build-output":
 		fmt.Fprint(s.w, e.Output)
 		return
+	case "pause": // a parallel test that waits for its turn
+		s.at(e).waits = true
+	case "cont":
+		s.at(e).started, s.at(e).waits = time.Now(), false
 	case "start", "run":
 		s.at(e).started = time.Now()
 		for _, parent := range ancestors(e.Test) {
@@ -187,10 +199,7 @@ func (s *summary) testDone(e event) {
 			return // told already
 		}
 		s.failed++
-		fmt.Fprintf(s.w, "   FAILED %s %s (%.1fs)\n", e.Package, e.Test, e.Elapsed)
-		for _, line := range t.output {
-			fmt.Fprint(s.w, "      ", line)
-		}
+		s.tell(fmt.Sprintf("   FAILED %s %s (%.1fs)\n", e.Package, e.Test, e.Elapsed), t.output)
 	}
 	if counted {
 		s.perPackage[e.Package]++
@@ -217,10 +226,26 @@ func (s *summary) packageDone(e event) {
 				delete(s.tests, key)
 			}
 		}
-		fmt.Fprintf(s.w, "FAILED %-45s %4d tests %6.1fs\n", e.Package, s.perPackage[e.Package], e.Elapsed)
-		for _, line := range t.output {
-			fmt.Fprint(s.w, "      ", line)
+		s.tell(fmt.Sprintf("FAILED %-45s %4d tests %6.1fs\n", e.Package, s.perPackage[e.Package], e.Elapsed), t.output)
+	}
+}
+
+// failureLines is how much of a failure is told once more at the end.
+const failureLines, failureWidth = 30, 300
+
+// tell shows a failure whole, and keeps the end of it.
+func (s *summary) tell(head string, output []string) {
+	fmt.Fprint(s.w, head)
+	s.failures.WriteString(head)
+	for i, line := range output {
+		fmt.Fprint(s.w, "      ", line)
+		if i < len(output)-failureLines {
+			continue
 		}
+		if line = strings.TrimRight(line, "\n"); len(line) > failureWidth {
+			line = line[:failureWidth] + "..."
+		}
+		fmt.Fprintln(&s.failures, "     ", line)
 	}
 }
 
@@ -228,7 +253,7 @@ func (s *summary) packageDone(e event) {
 func (s *summary) running() {
 	var names []string
 	for key, t := range s.tests {
-		if key[1] != "" && !t.parent && time.Since(t.started) > 20*time.Second {
+		if key[1] != "" && !t.parent && !t.waits && time.Since(t.started) > 20*time.Second {
 			names = append(names, fmt.Sprintf("%s %s (%ds)", key[0], key[1], int(time.Since(t.started).Seconds())))
 		}
 	}

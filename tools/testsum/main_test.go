@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -53,5 +54,26 @@ func TestRead_Counts(t *testing.T) {
 				t.Errorf("%d passed, %d failed, %d skipped; want %d, %d, %d\n%s", s.passed, s.failed, s.skipped, c.passed, c.failed, c.skipped, &out)
 			}
 		})
+	}
+}
+
+func TestRead_KeepsTheEndOfAFailure(t *testing.T) {
+	var in, out bytes.Buffer
+	in.WriteString(`{"Action":"run","Package":"p","Test":"TestA"}` + "\n")
+	for i := range 2 * failureLines {
+		fmt.Fprintf(&in, `{"Action":"output","Package":"p","Test":"TestA","Output":"line %d\n"}`+"\n", i)
+	}
+	in.WriteString(`{"Action":"fail","Package":"p","Test":"TestA"}` + "\n")
+	s := newSummary(&out, false)
+	if err := s.read(&in); err != nil {
+		t.Fatal(err)
+	}
+	got := s.failures.String()
+	last := fmt.Sprintf("      line %d\n", 2*failureLines-1)
+	if !strings.HasPrefix(got, "   FAILED p TestA") || !strings.HasSuffix(got, last) || strings.Count(got, "line") != failureLines {
+		t.Errorf("kept:\n%s", got)
+	}
+	if !strings.Contains(out.String(), "      line 0\n") {
+		t.Errorf("shown:\n%s", &out)
 	}
 }
