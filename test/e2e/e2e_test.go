@@ -54,7 +54,7 @@ import (
 )
 
 // storyTimeout bounds one story, counted from when it begins to run.
-const storyTimeout = 6 * time.Minute
+const storyTimeout = 12 * time.Minute
 
 // binary is the server under test.
 var binary string
