@@ -25,7 +25,7 @@ format < control, eventsapi, iamapi, monitoringapi, snsapi, dataplane, ops < web
 identity, access, topic < registry, audit, alarm, usage < upkeep
 blob, event, job, upstream, restjson < awscbor, awsjson, awsquery, catalog
 artifact, metric, policy, sigv4 < retention
-fault < arn, digest, flight, lane, mail, page, outbound, seal
+fault < arn, digest, flight, lane, mail, page, outbound, porttest, seal
 `
 
 // forbidden narrows the floors: packages below the key never see the values.

@@ -13,7 +13,6 @@ import (
 	"io/fs"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -28,6 +27,7 @@ import (
 	_ "modernc.org/sqlite"
 
 	"packhouse/internal/catalog/pgtest"
+	"packhouse/internal/porttest"
 )
 
 // killedFor bounds the rounds of TestKilled.
@@ -65,10 +65,9 @@ func newSite(t *testing.T, engine string, replicas int) *site {
 		s.database = pgtest.NewDatabase(t)
 	}
 	for i := range replicas {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := porttest.Port()
 		s.check(err)
-		s.replicas = append(s.replicas, &replica{data: filepath.Join(home, fmt.Sprint("data-", i)), listen: l.Addr().String()})
-		s.check(l.Close())
+		s.replicas = append(s.replicas, &replica{data: filepath.Join(home, fmt.Sprint("data-", i)), listen: fmt.Sprintf("127.0.0.1:%d", port)})
 	}
 	t.Cleanup(func() {
 		for _, r := range s.replicas {

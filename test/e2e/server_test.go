@@ -3,7 +3,6 @@ package e2e
 import (
 	"errors"
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -11,6 +10,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"packhouse/internal/porttest"
 )
 
 const (
@@ -37,10 +38,9 @@ func (s *story) cmdStartServer(ts *testscript.TestScript, neg bool, args []strin
 		sub, args = "quickstart", args[1:]
 	}
 	if s.listen == "" {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		port, err := porttest.Port()
 		ts.Check(err)
-		s.listen = l.Addr().String()
-		ts.Check(l.Close())
+		s.listen = fmt.Sprintf("127.0.0.1:%d", port)
 	}
 	log, err := os.OpenFile(s.log, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	ts.Check(err)

@@ -12,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -26,6 +25,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"packhouse/internal/porttest"
 )
 
 const (
@@ -145,7 +146,7 @@ func startIn(dir, bin string, cred *syscall.Credential) (*server, error) {
 
 // launch starts the server on a free port and waits until it answers.
 func launch(dir, bin, data string, cred *syscall.Credential) (*server, error) {
-	port, err := freePort()
+	port, err := porttest.Port()
 	if err != nil {
 		return nil, err
 	}
@@ -282,13 +283,4 @@ func unprivileged() (*syscall.Credential, error) {
 		return nil, fmt.Errorf("user %s: %w", u.Username, err)
 	}
 	return &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}, nil
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -27,6 +27,8 @@ import (
 	"time"
 
 	"golang.org/x/tools/txtar"
+
+	"packhouse/internal/porttest"
 )
 
 // Request is one request as the registry saw it.
@@ -128,7 +130,7 @@ func open(f format, a *txtar.Archive) (*Registry, error) {
 			return nil, err
 		}
 	}
-	r := &Registry{format: f, addr: "127.0.0.1:0"}
+	r := &Registry{format: f}
 	if err := r.Start(); err != nil {
 		return nil, err
 	}
@@ -138,6 +140,13 @@ func open(f format, a *txtar.Archive) (*Registry, error) {
 // Add publishes the packages of a as well; versions that exist are replaced.
 func (r *Registry) Add(a *txtar.Archive) error { return r.format.add(a) }
 
+func (r *Registry) listen() (net.Listener, error) {
+	if r.addr == "" {
+		return porttest.Listen()
+	}
+	return net.Listen("tcp", r.addr)
+}
+
 // Start serves again, at the same address, after Stop.
 func (r *Registry) Start() error {
 	r.mu.Lock()
@@ -145,7 +154,7 @@ func (r *Registry) Start() error {
 	if r.server != nil {
 		return nil
 	}
-	l, err := net.Listen("tcp", r.addr)
+	l, err := r.listen()
 	if err != nil {
 		return err
 	}
