@@ -431,6 +431,22 @@ func TestRetention_Restore(t *testing.T) {
 				return err
 			}
 			row.Revision = trashed.Revision
+			row.Status = artifact.Disposed
+			return tx.UpdateVersion(p, row)
+		})
+		if _, err := reg.Restore(t.Context(), b, nil); !fault.Is(err, fault.Conflict) {
+			t.Errorf("a record without files passed for what is in the trash: %v", err)
+		}
+		update(t, db, func(tx *catalog.Tx) error {
+			p, err := tx.Package(s.repo.ID, c)
+			if err != nil {
+				return err
+			}
+			row, err := tx.Version(p.ID, "3")
+			if err != nil {
+				return err
+			}
+			row.Status = artifact.Published
 			return tx.UpdateVersion(p, row)
 		})
 		if _, err := reg.Restore(t.Context(), b, nil); err != nil {
