@@ -571,6 +571,44 @@ func TestRun_SchedulesTheTableOnce(t *testing.T) {
 	}
 }
 
+// TestRun_JobsOfAWrongClock: what was put off, or taken, by a clock that was ahead
+// does not wait until that time comes.
+func TestRun_JobsOfAWrongClock(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			clock := &clockwork{now: time.Now()}
+			db := openCatalog(t, engine, catalog.Options{Now: clock.Now})
+			r := newRunner(Options{DB: db, Now: clock.Now})
+			clock.pass(365 * day)
+			if err := r.schedule(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			enqueue(t, db, catalog.Job{Kind: catalog.JobRetention, Key: "domain"})
+			update(t, db, func(tx *catalog.Tx) error {
+				_, err := tx.LeaseJobs(1, time.Minute, catalog.JobRetention) // by a process that dies
+				return err
+			})
+			clock.pass(-365 * day)
+			if err := r.schedule(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, j := range jobs(t, db) {
+				if j.RunAt.After(clock.Now()) || j.LeasedUntil.After(clock.Now()) {
+					t.Errorf("%s waits until %v, held until %v", j.Kind, j.RunAt, j.LeasedUntil)
+				}
+			}
+			clock.pass(time.Second)
+			before := jobs(t, db)
+			if err := r.schedule(t.Context()); err != nil { // what waits as it should is left alone
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(before, jobs(t, db)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestRun_Locals(t *testing.T) {
 	dir := t.TempDir()
 	blobs, err := fsblob.Open(t.Context(), dir, fsblob.Options{Log: slog.New(slog.DiscardHandler)})
