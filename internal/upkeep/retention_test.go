@@ -552,6 +552,45 @@ func TestRetention_ClockJumps(t *testing.T) {
 	}
 }
 
+// TestRetention_NextRunAfterAWrongClock: a clock that was ahead for long enough to
+// be believed does not put the next run off.
+func TestRetention_NextRunAfterAWrongClock(t *testing.T) {
+	clock := &clockwork{now: time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC)}
+	db := openCatalog(t, "sqlite", catalog.Options{Now: clock.Now})
+	s := newShop(t, db, memblob.New(blob.Limits{}))
+	r := newRunner(Options{DB: db, Now: clock.Now})
+	due := func() (at time.Time) {
+		t.Helper()
+		for range 15 {
+			clock.pass(time.Minute)
+			if err := r.startRetention(t.Context(), catalog.Job{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		update(t, db, func(tx *catalog.Tx) error {
+			settings, _, err := tx.RetentionSettings(s.domain.ID)
+			at = settings.Due
+			return err
+		})
+		return at
+	}
+	update(t, db, func(tx *catalog.Tx) error {
+		return tx.PutRetentionSettings(catalog.RetentionSettings{DomainID: s.domain.ID, Schedule: "30 4 * * *", Due: tx.Now()})
+	})
+	want := time.Date(2026, 3, 1, 4, 30, 0, 0, time.UTC)
+	if got := due(); !got.Equal(want) {
+		t.Errorf("the next run is at %v", got)
+	}
+	clock.pass(365 * day)
+	if got := due(); !got.Equal(want.Add(365 * day)) {
+		t.Errorf("a year ahead it is at %v", got)
+	}
+	clock.pass(-365 * day)
+	if got := due(); !got.Equal(want) {
+		t.Errorf("with the clock set right it is at %v", got)
+	}
+}
+
 // TestRetention_ClockJumpsUnderARun: a run decides as of when it began, whatever
 // the clock says later, and what it removes is kept in the trash for its time.
 func TestRetention_ClockJumpsUnderARun(t *testing.T) {
