@@ -367,10 +367,28 @@ func TestRetention_NothingIsLeft(t *testing.T) {
 		if len(got.Live) != 9 || got.Run.Status != catalog.RunSucceeded || got.Run.Origin != catalog.RunScheduled || len(got.Run.Refused) != 1 || got.Run.Refused[0].Repository != "repo" {
 			t.Errorf("%+v", got)
 		}
+		// The domain's are not about a repository with its own.
+		domains := catalog.RetentionConfiguration{DomainID: s.domain.ID, Origin: artifact.External, Configuration: retention.Configuration{Days: 30}}
+		if err := reg.CheckRetention(t.Context(), s.domain, domains); err != nil {
+			t.Errorf("may not be put in the domain: %v", err)
+		}
 		start(t, reg, true)
 		retire(t.Context(), t, s, reg, "me")
 		if got := s.state(); len(got.Live) != 0 || len(got.Trash) != 9 {
 			t.Errorf("forced: %+v", got)
+		}
+		// Force of the one configuration of a domain is not for the other.
+		s.stock(3, 3)
+		update(t, db, func(tx *catalog.Tx) error {
+			_, err := tx.DeleteRetentionConfiguration(s.domain.ID, s.repo.ID, "")
+			return errors.Join(err, tx.PutRetentionConfiguration(domains))
+		})
+		put = catalog.RetentionConfiguration{DomainID: s.domain.ID, Origin: artifact.Internal, Configuration: all}
+		for forced, refused := range map[artifact.OriginType]bool{artifact.External: true, artifact.Internal: false} {
+			put.Forced, domains.Forced = forced == put.Origin, forced == domains.Origin
+			if err := reg.CheckRetention(t.Context(), s.domain, put, domains); fault.Is(err, fault.Conflict) != refused {
+				t.Errorf("forced for %s: %v", forced, err)
+			}
 		}
 	})
 }
