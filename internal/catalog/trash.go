@@ -87,7 +87,14 @@ func (tx *Tx) RestoreVersion(p Package, t Trashed) error {
 }
 
 // DropTrash takes versions out of the trash for good, present or not.
-func (tx *Tx) DropTrash(ids ...string) error { return tx.dropTrash(ids) }
+func (tx *Tx) DropTrash(ids ...string) error {
+	for part := range chunks(ids) {
+		if err := tx.deleteIn("version_usage", "version_id", part); err != nil {
+			return err
+		}
+	}
+	return tx.dropTrash(ids)
+}
 
 func (tx *Tx) dropTrash(ids []string) error {
 	for part := range chunks(ids) {
@@ -155,12 +162,7 @@ func (tx *Tx) PurgeTrash(now time.Time, limit int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for part := range chunks(ids) {
-		if err := tx.deleteIn("version_usage", "version_id", part); err != nil {
-			return 0, err
-		}
-	}
-	return int64(len(ids)), tx.dropTrash(ids)
+	return int64(len(ids)), tx.DropTrash(ids...)
 }
 
 // purgeRepositoryTrash removes up to limit versions that a repository has in the
@@ -170,5 +172,5 @@ func (tx *Tx) purgeRepositoryTrash(repositoryID string, limit int) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	return len(ids), tx.dropTrash(ids)
+	return len(ids), tx.DropTrash(ids...)
 }
