@@ -90,6 +90,21 @@ func (tx *Tx) HasBlob(space, sha256 string) (bool, error) {
 	return tx.one("SELECT 1 FROM stored_blob WHERE space = $1 AND sha256 = $2", []any{space, sha256}, &one)
 }
 
+// HasBlobs tells which of some contents a space keeps.
+func (tx *Tx) HasBlobs(space string, sha256s []string) (map[string]bool, error) {
+	kept := make(map[string]bool, len(sha256s))
+	for part := range chunks(sha256s) {
+		some, err := all(tx, scanString, newQuery("SELECT sha256 FROM stored_blob WHERE ").add("space = ? AND ", space).in("sha256", part))
+		if err != nil {
+			return nil, err
+		}
+		for _, sha256 := range some {
+			kept[sha256] = true
+		}
+	}
+	return kept, nil
+}
+
 // DeleteBlob removes the row of a blob, present or not.
 func (tx *Tx) DeleteBlob(space, sha256 string) error {
 	var size int64
