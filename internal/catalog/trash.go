@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"packhouse/internal/artifact"
@@ -88,12 +90,29 @@ func (tx *Tx) RestoreVersion(p Package, t Trashed) error {
 
 // DropTrash takes versions out of the trash for good, present or not.
 func (tx *Tx) DropTrash(ids ...string) error {
+	contents := map[string][]string{} // by space
+	read := func(scan func(...any) error) error {
+		var space, sha256 string
+		err := scan(&space, &sha256)
+		contents[space] = append(contents[space], sha256)
+		return err
+	}
 	for part := range chunks(ids) {
-		if err := tx.deleteIn("version_usage", "version_id", part); err != nil {
+		q := newQuery("SELECT space, sha256 FROM trash_asset WHERE ").in("version_id", part)
+		if err := errors.Join(tx.each(read, q.text.String(), q.args...), tx.deleteIn("version_usage", "version_id", part)); err != nil {
 			return err
 		}
 	}
-	return tx.dropTrash(ids)
+	if err := tx.dropTrash(ids); err != nil {
+		return err
+	}
+	for space, sha256s := range contents {
+		slices.Sort(sha256s)
+		if err := tx.letGo(space, slices.Compact(sha256s)); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (tx *Tx) dropTrash(ids []string) error {

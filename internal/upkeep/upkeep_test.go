@@ -206,6 +206,46 @@ func TestSweep_TakesWhatNothingRefersTo(t *testing.T) {
 	})
 }
 
+// TestSweep_GraceBeginsWhenTheLastReferenceGoes: a backup of the database that is
+// younger than the grace finds all of its bytes.
+func TestSweep_GraceBeginsWhenTheLastReferenceGoes(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			clock := &clockwork{now: time.Now()}
+			db := openCatalog(t, engine, catalog.Options{Now: clock.Now})
+			s := newShop(t, db, memblob.New(blob.Limits{}))
+			r := newRunner(Options{DB: db, Blobs: s.blobs, Now: clock.Now})
+			deleted, trashed := s.version("left", "1", "deleted"), s.version("left", "2", "trashed")
+			sweep := func(want ...string) {
+				t.Helper()
+				if _, err := r.Sweep(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want, s.contents("deleted", "trashed")); diff != "" {
+					t.Error(diff)
+				}
+			}
+			clock.pass(30 * day)
+			update(t, db, func(tx *catalog.Tx) error {
+				p, err := tx.Package(s.repo.ID, artifact.Coordinates{Format: artifact.NPM, Name: "left"})
+				if err != nil {
+					return err
+				}
+				return errors.Join(tx.DeleteVersion(p, deleted), tx.TrashVersion(p, trashed, "", tx.Now().Add(7*day)))
+			})
+			clock.pass(23 * time.Hour)
+			sweep("deleted", "trashed")
+			clock.pass(2 * time.Hour)
+			sweep("trashed")
+			clock.pass(7 * day)
+			update(t, db, func(tx *catalog.Tx) error { _, err := tx.PurgeTrash(tx.Now(), 10); return err })
+			sweep("trashed")
+			clock.pass(25 * time.Hour)
+			sweep()
+		})
+	}
+}
+
 func TestSweep_RowsWithoutBytesGoToo(t *testing.T) {
 	db := openCatalog(t, "sqlite", catalog.Options{})
 	s := newShop(t, db, memblob.New(blob.Limits{}))
