@@ -89,6 +89,15 @@ func (tx *Tx) ReleaseJobs() error {
 	return err
 }
 
+// RecallJobs makes the jobs of a kind due that wait for longer than any does, and
+// free that are held for longer: the clock was ahead when these times were set.
+func (tx *Tx) RecallJobs(kind string, wait, lease time.Duration) error {
+	now := tx.now()
+	_, err := tx.exec(`UPDATE job SET run_at = CASE WHEN run_at > $3 THEN $2 ELSE run_at END, leased_until = CASE WHEN leased_until > $4 THEN 0 ELSE leased_until END
+		WHERE kind = $1 AND (run_at > $3 OR leased_until > $4)`, kind, now.UnixMicro(), now.Add(wait).UnixMicro(), now.Add(lease).UnixMicro())
+	return err
+}
+
 var errLeaseLost = fault.New(fault.Conflict, "the lease of the job has passed to somebody else")
 
 // CompleteJob ends a leased job; if it was enqueued again meanwhile it becomes
@@ -106,12 +115,15 @@ func (tx *Tx) CompleteJob(j Job) error {
 	return err
 }
 
+// MaxJobPause is the longest pause after a failure.
+const MaxJobPause = time.Hour
+
 // FailJob gives a leased job back to run after a pause; a pause below zero asks
 // for the usual one, which doubles with every attempt from 5 s up to an hour.
 // Conflict when the lease has passed on.
 func (tx *Tx) FailJob(j Job, cause string, pause time.Duration) error {
 	if pause < 0 {
-		pause = min(5*time.Second<<min(max(j.Attempts-1, 0), 10), time.Hour)
+		pause = min(5*time.Second<<min(max(j.Attempts-1, 0), 10), MaxJobPause)
 	}
 	n, err := tx.exec(`UPDATE job SET run_at = CASE WHEN again = 1 THEN run_at ELSE $3 END, leased_until = 0, again = 0, last_error = $4
 		WHERE id = $1 AND leased_until = $2`, j.ID, micros(j.LeasedUntil), tx.now().Add(pause).UnixMicro(), cause)

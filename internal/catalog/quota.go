@@ -267,6 +267,9 @@ func (tx *Tx) dropAssets(domainID string, versionIDs []string, name *string) (go
 		sizes[sha256] = size
 		return nil
 	}, q.text.String()+" RETURNING size, sha256", q.args...)
+	if err == nil {
+		err = tx.letGo(domainID, slices.Sorted(maps.Keys(sizes)))
+	}
 	if err != nil || quota == nil {
 		return gone, err
 	}

@@ -327,7 +327,12 @@ func TestDeleteRepository_TakesItsTrash(t *testing.T) {
 		d, repos := house(t, db, "one")
 		p, versions := stock(t, db, repos[0], "left", map[string]string{"1": "a", "2": "b"})
 		update(t, db, func(tx *Tx) error {
-			for _, v := range versions {
+			for number, v := range versions {
+				if err := tx.RecordUsage(UsageFlush{Node: "n" + number, Number: 1, Versions: []VersionUse{
+					{RepositoryID: repos[0].ID, Coordinates: npmName("left"), Version: number, Downloads: 1, Last: time.Now()},
+				}}); err != nil {
+					return err
+				}
 				if err := tx.TrashVersion(p, v, "old", time.Now().Add(time.Hour)); err != nil {
 					return err
 				}
@@ -352,6 +357,11 @@ func TestDeleteRepository_TakesItsTrash(t *testing.T) {
 			rest, err := tx.Trash(d.ID, TrashFilter{}, "", 0)
 			if len(rest) > 0 {
 				t.Errorf("left: %v", rest)
+			}
+			for number, v := range versions {
+				if n, _, err := tx.VersionUsage(v.ID); err != nil || n > 0 {
+					t.Errorf("what was counted of %s is left: %d, %v", number, n, err)
+				}
 			}
 			return err
 		})

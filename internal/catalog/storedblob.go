@@ -11,9 +11,9 @@ const RemoteSpace = "remote"
 // StoredBlob is one content kept in the blob store, once per space.
 type StoredBlob struct {
 	Space   string
-	SHA256  string // lower-case hex
-	Size    int64  // bytes
-	Created time.Time
+	SHA256  string    // lower-case hex
+	Size    int64     // bytes
+	Created time.Time // when it was recorded, or else when the last reference to it went
 }
 
 // HoldBlob keeps the row of a content from being changed by others until the
@@ -65,8 +65,8 @@ func referenced(space, sha256 string) string {
 	return strings.NewReplacer("SPACE", space, "SHA256", sha256).Replace(text)
 }
 
-// UnreferencedBlobs lists blobs recorded before t that nothing refers to
-// (blobReferences), by space and SHA-256 after the given one; an empty space
+// UnreferencedBlobs lists blobs recorded before t that nothing has referred to
+// since (blobReferences), by space and SHA-256 after the given one; an empty space
 // means every space. Look again (HasBlobReference) in the transaction that
 // deletes the row.
 func (tx *Tx) UnreferencedBlobs(space string, t time.Time, after StoredBlob, limit int) ([]StoredBlob, error) {
@@ -76,6 +76,18 @@ func (tx *Tx) UnreferencedBlobs(space string, t time.Time, after StoredBlob, lim
 		q.add(" AND b.space = ?", space)
 	}
 	return all(tx, scanStoredBlob, q.add(" AND NOT "+referenced("b.space", "b.sha256")+" ORDER BY b.space, b.sha256").limit(limit))
+}
+
+// letGo begins the grace of those of some contents that nothing refers to any more.
+func (tx *Tx) letGo(space string, sha256s []string) error {
+	for part := range chunks(sha256s) {
+		q := newQuery("UPDATE stored_blob SET created = ").add("? WHERE space = ? AND ", tx.now().UnixMicro(), space).in("sha256", part).
+			add(" AND NOT " + referenced("stored_blob.space", "stored_blob.sha256"))
+		if _, err := tx.exec(q.text.String(), q.args...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // HasBlobReference tells whether anything refers to a blob of a space.
@@ -88,6 +100,21 @@ func (tx *Tx) HasBlobReference(space, sha256 string) (bool, error) {
 func (tx *Tx) HasBlob(space, sha256 string) (bool, error) {
 	var one int64
 	return tx.one("SELECT 1 FROM stored_blob WHERE space = $1 AND sha256 = $2", []any{space, sha256}, &one)
+}
+
+// HasBlobs tells which of some contents a space keeps.
+func (tx *Tx) HasBlobs(space string, sha256s []string) (map[string]bool, error) {
+	kept := make(map[string]bool, len(sha256s))
+	for part := range chunks(sha256s) {
+		some, err := all(tx, scanString, newQuery("SELECT sha256 FROM stored_blob WHERE ").add("space = ? AND ", space).in("sha256", part))
+		if err != nil {
+			return nil, err
+		}
+		for _, sha256 := range some {
+			kept[sha256] = true
+		}
+	}
+	return kept, nil
 }
 
 // DeleteBlob removes the row of a blob, present or not.

@@ -110,8 +110,12 @@ func TestBlobs_SweepFindsOnlyOldUnreferencedOnes(t *testing.T) {
 			return err
 		})
 		delete(all, key(d.ID, "old"))
-		all[key(d.ID, "used")], all[key(RemoteSpace, "doc")] = true, true
+		all[key(RemoteSpace, "doc")] = true
 		if diff := cmp.Diff(all, unreferenced("", moment(60))); diff != "" {
+			t.Error(diff)
+		}
+		all[key(d.ID, "used")], all[key(d.ID, "young")] = true, true // the time of the one began when the version went
+		if diff := cmp.Diff(all, unreferenced("", moment(7200))); diff != "" {
 			t.Error(diff)
 		}
 	})

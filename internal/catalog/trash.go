@@ -1,6 +1,8 @@
 package catalog
 
 import (
+	"errors"
+	"slices"
 	"time"
 
 	"packhouse/internal/artifact"
@@ -87,7 +89,31 @@ func (tx *Tx) RestoreVersion(p Package, t Trashed) error {
 }
 
 // DropTrash takes versions out of the trash for good, present or not.
-func (tx *Tx) DropTrash(ids ...string) error { return tx.dropTrash(ids) }
+func (tx *Tx) DropTrash(ids ...string) error {
+	contents := map[string][]string{} // by space
+	read := func(scan func(...any) error) error {
+		var space, sha256 string
+		err := scan(&space, &sha256)
+		contents[space] = append(contents[space], sha256)
+		return err
+	}
+	for part := range chunks(ids) {
+		q := newQuery("SELECT space, sha256 FROM trash_asset WHERE ").in("version_id", part)
+		if err := errors.Join(tx.each(read, q.text.String(), q.args...), tx.deleteIn("version_usage", "version_id", part)); err != nil {
+			return err
+		}
+	}
+	if err := tx.dropTrash(ids); err != nil {
+		return err
+	}
+	for space, sha256s := range contents {
+		slices.Sort(sha256s)
+		if err := tx.letGo(space, slices.Compact(sha256s)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 func (tx *Tx) dropTrash(ids []string) error {
 	for part := range chunks(ids) {
@@ -155,12 +181,7 @@ func (tx *Tx) PurgeTrash(now time.Time, limit int) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	for part := range chunks(ids) {
-		if err := tx.deleteIn("version_usage", "version_id", part); err != nil {
-			return 0, err
-		}
-	}
-	return int64(len(ids)), tx.dropTrash(ids)
+	return int64(len(ids)), tx.DropTrash(ids...)
 }
 
 // purgeRepositoryTrash removes up to limit versions that a repository has in the
@@ -170,5 +191,5 @@ func (tx *Tx) purgeRepositoryTrash(repositoryID string, limit int) (int, error) 
 	if err != nil {
 		return 0, err
 	}
-	return len(ids), tx.dropTrash(ids)
+	return len(ids), tx.DropTrash(ids...)
 }

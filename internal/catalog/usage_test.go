@@ -299,6 +299,59 @@ func TestUsage_SeriesKeepTheirSums(t *testing.T) {
 	}
 }
 
+// TestUsage_AfterAWrongClock: what is counted when a clock that was ahead is set
+// right stands where it belongs, and storage is sampled again.
+func TestUsage_AfterAWrongClock(t *testing.T) {
+	begin := time.Date(2026, 1, 1, 5, 7, 0, 0, time.UTC)
+	now := begin
+	db := openClock(t, func() time.Time { return now })
+	d, repos := house(t, db, "one")
+	flushes := int64(0)
+	minute := func() {
+		flushes++
+		update(t, db, func(tx *Tx) error {
+			return tx.RecordUsage(UsageFlush{Node: "n", Number: flushes, At: now, Repositories: []RepositoryUse{{d.ID, repos[0].ID, Counts{Requests: 1}}}})
+		})
+		var step UsageRollUp
+		update(t, db, func(tx *Tx) error { _, err := tx.SampleStorage(); return err })
+		for more := true; more; {
+			update(t, db, func(tx *Tx) (err error) { step, more, err = tx.RollUpUsage(step); return err })
+		}
+		now = now.Add(time.Minute)
+	}
+	minute()
+	now = now.AddDate(1, 0, 0)
+	minute()
+	now = now.AddDate(-1, 0, 0)
+	minute() // sets it right
+	again := now
+	for range 120 {
+		minute()
+	}
+	for metric, want := range map[string]int64{MetricRequests: 120, MetricStorage: 120} {
+		var points []SeriesPoint
+		view(t, db, func(tx *Tx) (err error) {
+			points, err = tx.Series(SeriesQuery{DomainID: d.ID, RepositoryID: repos[0].ID, Metric: metric, From: again.Add(-time.Minute), To: now, Period: time.Minute})
+			return err
+		})
+		n := int64(0)
+		for _, p := range points {
+			n += p.Count
+		}
+		if n < want || n > want+1 {
+			t.Errorf("%s: %d samples of %d minutes", metric, n, want)
+		}
+	}
+	var points []SeriesPoint
+	view(t, db, func(tx *Tx) (err error) {
+		points, err = tx.Series(SeriesQuery{DomainID: d.ID, RepositoryID: repos[0].ID, Metric: MetricRequests, From: again, To: now, Period: time.Hour})
+		return err
+	})
+	if len(points) != 3 || points[1].Sum != 60 {
+		t.Errorf("by the hour: %+v", points)
+	}
+}
+
 func TestUsage_StaleAndStorageSamples(t *testing.T) {
 	begin := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	now := begin

@@ -2,6 +2,7 @@ package catalog
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -256,7 +257,7 @@ const storedNow = `SELECT domain_id, repository_id, CASE WHEN repository_id = ''
 func (tx *Tx) SampleStorage() (sampled bool, err error) {
 	now := minuteOf(tx.Now())
 	last, err := tx.usageMark(markSampled)
-	if err != nil || last >= now {
+	if err != nil || last >= now && last <= now+usageSettles { // further ahead was a wrong clock
 		return false, err
 	}
 	if _, err := tx.exec("INSERT INTO usage_series (domain_id, repository_id, metric) SELECT t.domain_id, t.repository_id, t.metric FROM (" + storedNow + `) t
@@ -364,7 +365,10 @@ func (tx *Tx) beginRollUp(r UsageRollUp) (UsageRollUp, bool, error) {
 	}
 	r.begun, r.hours = true, down(minuteOf(tx.Now())-usageSettles, spanHour)
 	r.days = down(r.hours, spanDay)
-	if r.hours <= r.wasHours { // this hour is done, or the clock has gone back
+	if r.wasHours > r.hours+spanHour { // the clock was ahead: nothing would be made, nor counted in its own minute, until then
+		return r, false, errors.Join(tx.setUsageMark(markHours, r.hours), tx.setUsageMark(markDays, min(r.days, r.wasDays)), tx.setUsageMark(markClosed, r.hours))
+	}
+	if r.hours <= r.wasHours { // this hour is done, or the clock has gone back a little
 		return r, false, nil
 	}
 	// From here on nothing is added to what is summed up.

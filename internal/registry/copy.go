@@ -286,7 +286,14 @@ func (c *copying) plan(number string) error {
 	case there.Status == artifact.Disposed:
 		c.out.fail(number, NotAllowed, "version %s is Disposed at the destination and can only be deleted", number)
 	default:
-		c.move(move{from: from, over: &there})
+		switch err := notOnHold(c.tx, c.existing, number); {
+		case fault.Is(err, fault.Conflict): // what is replaced is taken away
+			c.out.fail(number, NotAllowed, "%s", fault.Message(err))
+		case err != nil:
+			return err
+		default:
+			c.move(move{from: from, over: &there})
+		}
 	}
 	return nil
 }

@@ -128,6 +128,32 @@ func TestCopy_Overwrites(t *testing.T) {
 	}
 }
 
+// TestCopy_LegalHold: overwriting takes away what was there.
+func TestCopy_LegalHold(t *testing.T) {
+	h := shelf(t)
+	h.repo("prod")
+	h.mustPublish("prod", "thing", "1.0.0", "different")
+	h.hold("prod", coords("thing"), "1.0.0")
+	q := copyOf("repo", "prod", "1.0.0")
+	q.Overwrite = true
+	out := h.mustCopy(q)
+	want := Outcome{Done: map[string]VersionState{}, Failed: map[string]VersionError{
+		"1.0.0": {NotAllowed, "version 1.0.0 of npm/thing is on legal hold; delete-legal-hold ends that"},
+	}}
+	if diff := gocmp.Diff(want, out); diff != "" {
+		t.Error(diff)
+	}
+	h.mustFetch("prod", "thing", "1.0.0", "different")
+}
+
+// hold puts a version on legal hold.
+func (h *house) hold(repo string, c artifact.Coordinates, version string) {
+	h.t.Helper()
+	h.update(func(tx *catalog.Tx) error {
+		return tx.PutHold(catalog.Hold{RepositoryID: h.repos[repo].ID, Coordinates: c, Version: version, Kind: catalog.HoldLegal})
+	})
+}
+
 func TestCopy_Revisions(t *testing.T) {
 	h := shelf(t)
 	h.repo("prod")

@@ -272,6 +272,11 @@ func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog
 	if len(lacking) == 0 && !e.Metadata && !e.StatusChanged {
 		return held.Version, nil
 	}
+	if len(replaced) > 0 && held.Status != artifact.Unfinished {
+		if err := notOnHold(tx, row, held.Number); err != nil { // what is replaced is taken away
+			return held.Version, err
+		}
+	}
 	if e.Metadata {
 		held.Manifest = manifest
 	}

@@ -35,6 +35,7 @@ type survey struct {
 type surveyed struct {
 	catalog.Repository
 	policies retention.Policies
+	own      bool // they are the repository's
 }
 
 // survey reads the configurations of a domain. put takes the place of what is
@@ -73,7 +74,7 @@ func (s *Service) survey(tx *catalog.Tx, d catalog.Domain, only string, put ...c
 	for _, row := range rows {
 		r := surveyed{Repository: row}
 		if own := ready[place{repository: row.ID}]; own != nil {
-			r.policies = retention.Policies{Internal: own, External: own}
+			r.policies, r.own = retention.Policies{Internal: own, External: own}, true
 		} else {
 			r.policies = retention.Policies{Internal: ready[place{origin: artifact.Internal}], External: ready[place{origin: artifact.External}]}
 		}
@@ -85,8 +86,19 @@ func (s *Service) survey(tx *catalog.Tx, d catalog.Domain, only string, put ...c
 	return v, nil
 }
 
-// forced tells whether r may be left with nothing.
-func (r *surveyed) forced() bool { return r.policies.Internal.Forced() || r.policies.External.Forced() }
+// forced tells whether r may be left with nothing, whatever goes.
+func (r *surveyed) forced() bool {
+	return (r.policies.Internal == nil || r.policies.Internal.Forced()) && (r.policies.External == nil || r.policies.External.Forced())
+}
+
+// confirmed tells whether the configuration that a version of o goes by may leave
+// nothing.
+func (r *surveyed) confirmed(o artifact.OriginType) bool {
+	if o == artifact.External {
+		return r.policies.External.Forced()
+	}
+	return r.policies.Internal.Forced()
+}
 
 // judged is a package with a verdict for each of its versions, in their order.
 type judged struct {
@@ -205,13 +217,14 @@ func (s *Service) agingOf(f artifact.Format) retention.Ecosystem {
 // emptying is the look into whether everything of a repository would go.
 type emptying struct {
 	after artifact.Coordinates // the last package looked at
-	gone  int                  // versions so far, all of which would
+	gone  int                  // versions so far, all of which would and none of which is confirmed
 	stays bool                 // one would not
 	done  bool
 }
 
-// leavesNothing tells whether everything that r holds would go, and how much that
-// is. It looks no further than the first version that stays.
+// leavesNothing tells whether everything that r holds would go without being
+// confirmed, and how much that is. It looks no further than the first version
+// that stays.
 func (v *survey) leavesNothing(r *surveyed, asOf time.Time) (bool, int, error) {
 	e, err := v.empties(r, asOf, emptying{}, 0)
 	return !e.stays && e.gone > 0, e.gone, err
@@ -235,7 +248,11 @@ func (v *survey) empties(r *surveyed, asOf time.Time, e emptying, batches int) (
 			if slices.ContainsFunc(p.verdicts, func(w retention.Verdict) bool { return !w.Remove }) {
 				e.stays, e.done = true, true
 			}
-			e.gone += len(p.verdicts)
+			for _, w := range p.verdicts {
+				if !r.confirmed(w.Origin) {
+					e.gone++
+				}
+			}
 			e.after = p.Coordinates
 		}
 		if len(packages) < surveyBatch {
@@ -262,7 +279,7 @@ func (s *Service) CheckRetention(ctx context.Context, d catalog.Domain, put ...c
 		for i := range v.repos {
 			r := &v.repos[i]
 			if concerned := slices.ContainsFunc(put, func(c catalog.RetentionConfiguration) bool {
-				return !c.Forced && (c.RepositoryID == "" || c.RepositoryID == r.ID)
+				return !c.Forced && (c.RepositoryID == r.ID || c.RepositoryID == "" && !r.own)
 			}); !concerned || r.forced() {
 				continue
 			}

@@ -624,6 +624,9 @@ func (s *Service) restore(ctx context.Context, tx *catalog.Tx, n *node, c artifa
 		return artifact.Version{}, err
 	}
 	switch held, err := tx.Version(p.ID, number); {
+	case err == nil && held.Status == artifact.Disposed && t.Status != artifact.Disposed: // of its revision perhaps, but without its files
+		return held.Version, fault.About(fault.Conflict, "package-version", number,
+			"version %s of %s has been published again and disposed; delete that record first, or leave the old one in the trash", number, c)
 	case err == nil && held.Revision == t.Revision: // it has come back by itself
 		return held.Version, tx.DropTrash(t.ID)
 	case err == nil:

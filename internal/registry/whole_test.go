@@ -512,6 +512,10 @@ func TestOverwrite_OnlyWhatChanges(t *testing.T) {
 	if err := put("1-SNAPSHOT", "two"); err != nil {
 		t.Errorf("a snapshot was not: %v", err)
 	}
+	h.hold("internal", c, "1-SNAPSHOT")
+	if err := put("1-SNAPSHOT", "three"); !fault.Is(err, fault.Conflict) || !strings.Contains(fault.Message(err), "legal hold") {
+		t.Errorf("a snapshot on legal hold was overwritten: %v", err)
+	}
 	h.mustTake("app", artifact.Maven, "1-SNAPSHOT", "jar", "two")
 	h.mustTake("app", artifact.Maven, "1", "jar", "one")
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"time"
 
 	"packhouse/internal/catalog"
@@ -47,8 +48,12 @@ func readClock(tx *catalog.Tx) (c clock, err error) {
 
 // jumped tells whether now cannot be told from a wrong clock.
 func (c clock) jumped(now time.Time) bool {
-	seen := time.UnixMicro(c.Seen)
-	return now.Before(seen.Add(-clockBack)) || now.After(seen.Add(clockGap))
+	return c.wasAhead(now) || now.After(time.UnixMicro(c.Seen).Add(clockGap))
+}
+
+// wasAhead tells whether the clock has gone back.
+func (c clock) wasAhead(now time.Time) bool {
+	return now.Before(time.UnixMicro(c.Seen).Add(-clockBack))
 }
 
 // settled tells whether the clock has been steady for so long.
@@ -85,6 +90,11 @@ func (r *Runner) startRetention(ctx context.Context, _ catalog.Job) error {
 			return err
 		}
 		settled, due = c.settled(tx.Now(), r.opt.Settle), nil
+		if c.wasAhead(tx.Now()) {
+			if err := planAnew(tx, usual); err != nil {
+				return err
+			}
+		}
 		if err := c.look(tx); err != nil {
 			return err
 		}
@@ -104,6 +114,35 @@ func (r *Runner) startRetention(ctx context.Context, _ catalog.Job) error {
 	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("start retention runs: %w", err)
+	}
+	return nil
+}
+
+// planAnew brings forward the next runs of domains that a clock which was ahead
+// has put off.
+func planAnew(tx *catalog.Tx, usual retention.Schedule) error {
+	planned, err := tx.DueRetention(time.UnixMicro(math.MaxInt64), 0)
+	if err != nil {
+		return err
+	}
+	for _, s := range planned {
+		schedule := usual
+		if s.Schedule != "" {
+			if schedule, err = retention.ParseSchedule(s.Schedule); err != nil {
+				return err
+			}
+		}
+		next, err := schedule.Next(tx.Now())
+		if err != nil {
+			return err
+		}
+		if !s.Due.After(next) {
+			continue
+		}
+		s.Due = next
+		if err := tx.PutRetentionSettings(s); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -153,18 +192,24 @@ func (r *Runner) runRetention(ctx context.Context, job catalog.Job) error {
 	return nil
 }
 
+// steady tells whether the clock can be relied on now.
+func (r *Runner) steady(ctx context.Context, now time.Time) (bool, error) {
+	var c clock
+	err := r.opt.DB.View(ctx, func(tx *catalog.Tx) (err error) {
+		c, err = readClock(tx)
+		return err
+	})
+	return c.settled(now, r.opt.Settle), err
+}
+
 // emptyTrash removes what has been in the trash for its time, and records of old
 // runs.
 func (r *Runner) emptyTrash(ctx context.Context, _ catalog.Job) error {
 	now := r.opt.Now()
-	var c clock
-	if err := r.opt.DB.View(ctx, func(tx *catalog.Tx) (err error) {
-		c, err = readClock(tx)
-		return err
-	}); err != nil {
+	switch steady, err := r.steady(ctx, now); {
+	case err != nil:
 		return fmt.Errorf("empty the trash: %w", err)
-	}
-	if !c.settled(now, r.opt.Settle) {
+	case !steady:
 		return nil
 	}
 	n, err := r.inBatches(ctx, func(tx *catalog.Tx) (int64, error) { return tx.PurgeTrash(now, purgeBatch) })

@@ -367,10 +367,28 @@ func TestRetention_NothingIsLeft(t *testing.T) {
 		if len(got.Live) != 9 || got.Run.Status != catalog.RunSucceeded || got.Run.Origin != catalog.RunScheduled || len(got.Run.Refused) != 1 || got.Run.Refused[0].Repository != "repo" {
 			t.Errorf("%+v", got)
 		}
+		// The domain's are not about a repository with its own.
+		domains := catalog.RetentionConfiguration{DomainID: s.domain.ID, Origin: artifact.External, Configuration: retention.Configuration{Days: 30}}
+		if err := reg.CheckRetention(t.Context(), s.domain, domains); err != nil {
+			t.Errorf("may not be put in the domain: %v", err)
+		}
 		start(t, reg, true)
 		retire(t.Context(), t, s, reg, "me")
 		if got := s.state(); len(got.Live) != 0 || len(got.Trash) != 9 {
 			t.Errorf("forced: %+v", got)
+		}
+		// Force of the one configuration of a domain is not for the other.
+		s.stock(3, 3)
+		update(t, db, func(tx *catalog.Tx) error {
+			_, err := tx.DeleteRetentionConfiguration(s.domain.ID, s.repo.ID, "")
+			return errors.Join(err, tx.PutRetentionConfiguration(domains))
+		})
+		put = catalog.RetentionConfiguration{DomainID: s.domain.ID, Origin: artifact.Internal, Configuration: all}
+		for forced, refused := range map[artifact.OriginType]bool{artifact.External: true, artifact.Internal: false} {
+			put.Forced, domains.Forced = forced == put.Origin, forced == domains.Origin
+			if err := reg.CheckRetention(t.Context(), s.domain, put, domains); fault.Is(err, fault.Conflict) != refused {
+				t.Errorf("forced for %s: %v", forced, err)
+			}
 		}
 	})
 }
@@ -431,6 +449,22 @@ func TestRetention_Restore(t *testing.T) {
 				return err
 			}
 			row.Revision = trashed.Revision
+			row.Status = artifact.Disposed
+			return tx.UpdateVersion(p, row)
+		})
+		if _, err := reg.Restore(t.Context(), b, nil); !fault.Is(err, fault.Conflict) {
+			t.Errorf("a record without files passed for what is in the trash: %v", err)
+		}
+		update(t, db, func(tx *catalog.Tx) error {
+			p, err := tx.Package(s.repo.ID, c)
+			if err != nil {
+				return err
+			}
+			row, err := tx.Version(p.ID, "3")
+			if err != nil {
+				return err
+			}
+			row.Status = artifact.Published
 			return tx.UpdateVersion(p, row)
 		})
 		if _, err := reg.Restore(t.Context(), b, nil); err != nil {
@@ -533,6 +567,45 @@ func TestRetention_ClockJumps(t *testing.T) {
 				t.Errorf("the trash is not emptied: %+v", got)
 			}
 		})
+	}
+}
+
+// TestRetention_NextRunAfterAWrongClock: a clock that was ahead for long enough to
+// be believed does not put the next run off.
+func TestRetention_NextRunAfterAWrongClock(t *testing.T) {
+	clock := &clockwork{now: time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC)}
+	db := openCatalog(t, "sqlite", catalog.Options{Now: clock.Now})
+	s := newShop(t, db, memblob.New(blob.Limits{}))
+	r := newRunner(Options{DB: db, Now: clock.Now})
+	due := func() (at time.Time) {
+		t.Helper()
+		for range 15 {
+			clock.pass(time.Minute)
+			if err := r.startRetention(t.Context(), catalog.Job{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		update(t, db, func(tx *catalog.Tx) error {
+			settings, _, err := tx.RetentionSettings(s.domain.ID)
+			at = settings.Due
+			return err
+		})
+		return at
+	}
+	update(t, db, func(tx *catalog.Tx) error {
+		return tx.PutRetentionSettings(catalog.RetentionSettings{DomainID: s.domain.ID, Schedule: "30 4 * * *", Due: tx.Now()})
+	})
+	want := time.Date(2026, 3, 1, 4, 30, 0, 0, time.UTC)
+	if got := due(); !got.Equal(want) {
+		t.Errorf("the next run is at %v", got)
+	}
+	clock.pass(365 * day)
+	if got := due(); !got.Equal(want.Add(365 * day)) {
+		t.Errorf("a year ahead it is at %v", got)
+	}
+	clock.pass(-365 * day)
+	if got := due(); !got.Equal(want) {
+		t.Errorf("with the clock set right it is at %v", got)
 	}
 }
 

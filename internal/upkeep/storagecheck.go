@@ -268,6 +268,7 @@ func (c *checking) unrecorded(ctx context.Context) error {
 // in. It starts over when it is broken off, for files come in no order.
 func (c *checking) unknown(ctx context.Context) error {
 	before := c.opt.Now().Add(-c.opt.Grace)
+	var some []blob.Info
 	for info, err := range c.opt.Blobs.All(ctx) {
 		if err != nil {
 			return err
@@ -275,19 +276,50 @@ func (c *checking) unknown(ctx context.Context) error {
 		if c.check.DomainID != "" && info.Ref.Space != c.check.DomainID || !info.Modified.Before(before) {
 			continue
 		}
-		known := false
-		err := c.opt.DB.View(ctx, func(tx *catalog.Tx) (err error) {
-			if known, err = tx.HasBlob(info.Ref.Space, info.Ref.SHA256); err == nil && !known {
-				known, err = tx.HasBlobReference(info.Ref.Space, info.Ref.SHA256)
-			}
-			return err
-		})
-		if err != nil {
-			return err
-		}
-		if known {
+		if some = append(some, info); len(some) < checkBatch {
 			continue
 		}
+		if err := c.unknownOf(ctx, some); err != nil {
+			return err
+		}
+		some = some[:0]
+	}
+	return c.unknownOf(ctx, some)
+}
+
+// unknownOf looks for those of some files: all at once, for there may be millions
+// and a stretch is too short to ask the database about each.
+func (c *checking) unknownOf(ctx context.Context, some []blob.Info) error {
+	var unknown []blob.Info
+	err := c.opt.DB.View(ctx, func(tx *catalog.Tx) error {
+		unknown = nil
+		sums, known := map[string][]string{}, map[string]map[string]bool{} // by space
+		for _, info := range some {
+			sums[info.Ref.Space] = append(sums[info.Ref.Space], info.Ref.SHA256)
+		}
+		for space, of := range sums {
+			var err error
+			if known[space], err = tx.HasBlobs(space, of); err != nil {
+				return err
+			}
+		}
+		for _, info := range some {
+			if known[info.Ref.Space][info.Ref.SHA256] {
+				continue
+			}
+			switch used, err := tx.HasBlobReference(info.Ref.Space, info.Ref.SHA256); {
+			case err != nil:
+				return err
+			case !used:
+				unknown = append(unknown, info)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	for _, info := range unknown {
 		b := catalog.StoredBlob{Space: info.Ref.Space, SHA256: info.Ref.SHA256}
 		if err := c.found(ctx, b, catalog.FoundUnknown, catalog.OutcomeReported, fmt.Sprintf("%d bytes, which the sweep takes", info.Size)); err != nil {
 			return err

@@ -353,3 +353,32 @@ func TestCheckUsage_SetsTotalsRight(t *testing.T) {
 		})
 	})
 }
+
+// TestCheckStorage_LooksForUnknownFilesTogether: there may be millions of files,
+// and one look at the database for each does not end in the time of a job.
+func TestCheckStorage_LooksForUnknownFilesTogether(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *catalog.DB) {
+		s := newShop(t, db, memblob.New(blob.Limits{}))
+		const count = 3*checkBatch + 1
+		update(t, db, func(tx *catalog.Tx) error {
+			for i := range count {
+				a := s.put(fmt.Sprint("file ", i))
+				if i%checkBatch == 7 {
+					continue
+				}
+				if err := tx.StoreBlob(s.domain.ID, a.Digests.Hex(digest.SHA256), a.Size); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		job := startCheck(t, db, s.domain.ID, false, 0)
+		r := newRunner(Options{DB: db, Blobs: s.blobs, Now: later})
+		if err := r.checkStorage(t.Context(), job); err != nil {
+			t.Fatal(err)
+		}
+		if got := findings(t, db, job.Key); len(got) != 3 {
+			t.Errorf("found %v", got)
+		}
+	})
+}

@@ -36,8 +36,8 @@ type Swept struct {
 	Bytes int64
 }
 
-// sweepBlobs removes the bytes that nothing refers to and that have been left
-// alone for the grace: those the catalog knows of, then files it does not.
+// sweepBlobs removes the bytes that nothing has referred to and that have been
+// left alone for the grace: those the catalog knows of, then files it does not.
 func (r *Runner) sweepBlobs(ctx context.Context, _ catalog.Job) error {
 	total, err := r.Sweep(ctx)
 	if total.Blobs > 0 {
@@ -148,6 +148,13 @@ func (r *Runner) remove(ctx context.Context, some []catalog.StoredBlob, before t
 				return err
 			}
 			if used {
+				continue
+			}
+			switch row, err := tx.StoredBlob(b.Space, b.SHA256); {
+			case fault.Is(err, fault.NotFound):
+			case err != nil:
+				return err
+			case !row.Created.Before(before): // it was referred to meanwhile
 				continue
 			}
 			ref := blob.Ref{Space: b.Space, SHA256: b.SHA256}

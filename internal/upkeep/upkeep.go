@@ -179,10 +179,13 @@ func (r *Runner) Run(ctx context.Context) error {
 	var busy atomic.Int32
 	poll := time.NewTicker(r.opt.Poll)
 	defer poll.Stop()
-	for scheduled := false; ; {
-		if !scheduled { // the database may not be there yet
+	var scheduled time.Time
+	for {
+		if scheduled.IsZero() || time.Since(scheduled) > scheduleEvery {
 			err := r.schedule(ctx)
-			if scheduled = err == nil; !scheduled && ctx.Err() == nil {
+			if err == nil {
+				scheduled = time.Now()
+			} else if ctx.Err() == nil { // the database may not be there yet
 				r.log.ErrorContext(ctx, "upkeep could not be scheduled and will be tried again", slog.Any("error", err))
 			}
 		}
@@ -211,10 +214,22 @@ func (r *Runner) Wake() {
 	}
 }
 
-// schedule enqueues the periodic jobs; one that waits already keeps its time.
+const (
+	// scheduleEvery is the pause between two looks at the times of jobs.
+	scheduleEvery = time.Minute
+	// scheduleSlack is how far the clocks of replicas may be apart.
+	scheduleSlack = time.Minute
+)
+
+// schedule enqueues the periodic jobs; one that waits already keeps its time,
+// unless that is further away than any can be: then the clock was wrong when it
+// was set.
 func (r *Runner) schedule(ctx context.Context) error {
 	return r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
 		for _, k := range r.kinds {
+			if err := tx.RecallJobs(k.name, max(k.every, catalog.MaxJobPause)+scheduleSlack, k.lease+scheduleSlack); err != nil {
+				return err
+			}
 			if k.every == 0 {
 				continue
 			}

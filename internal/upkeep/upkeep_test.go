@@ -206,6 +206,46 @@ func TestSweep_TakesWhatNothingRefersTo(t *testing.T) {
 	})
 }
 
+// TestSweep_GraceBeginsWhenTheLastReferenceGoes: a backup of the database that is
+// younger than the grace finds all of its bytes.
+func TestSweep_GraceBeginsWhenTheLastReferenceGoes(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			clock := &clockwork{now: time.Now()}
+			db := openCatalog(t, engine, catalog.Options{Now: clock.Now})
+			s := newShop(t, db, memblob.New(blob.Limits{}))
+			r := newRunner(Options{DB: db, Blobs: s.blobs, Now: clock.Now})
+			deleted, trashed := s.version("left", "1", "deleted"), s.version("left", "2", "trashed")
+			sweep := func(want ...string) {
+				t.Helper()
+				if _, err := r.Sweep(t.Context()); err != nil {
+					t.Fatal(err)
+				}
+				if diff := cmp.Diff(want, s.contents("deleted", "trashed")); diff != "" {
+					t.Error(diff)
+				}
+			}
+			clock.pass(30 * day)
+			update(t, db, func(tx *catalog.Tx) error {
+				p, err := tx.Package(s.repo.ID, artifact.Coordinates{Format: artifact.NPM, Name: "left"})
+				if err != nil {
+					return err
+				}
+				return errors.Join(tx.DeleteVersion(p, deleted), tx.TrashVersion(p, trashed, "", tx.Now().Add(7*day)))
+			})
+			clock.pass(23 * time.Hour)
+			sweep("deleted", "trashed")
+			clock.pass(2 * time.Hour)
+			sweep("trashed")
+			clock.pass(7 * day)
+			update(t, db, func(tx *catalog.Tx) error { _, err := tx.PurgeTrash(tx.Now(), 10); return err })
+			sweep("trashed")
+			clock.pass(25 * time.Hour)
+			sweep()
+		})
+	}
+}
+
 func TestSweep_RowsWithoutBytesGoToo(t *testing.T) {
 	db := openCatalog(t, "sqlite", catalog.Options{})
 	s := newShop(t, db, memblob.New(blob.Limits{}))
@@ -568,6 +608,44 @@ func TestRun_SchedulesTheTableOnce(t *testing.T) {
 		"rotate-keys", "start-retention", "sweep-blobs", "tidy-access-records", "tidy-monitoring",
 	}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestRun_JobsOfAWrongClock: what was put off, or taken, by a clock that was ahead
+// does not wait until that time comes.
+func TestRun_JobsOfAWrongClock(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			clock := &clockwork{now: time.Now()}
+			db := openCatalog(t, engine, catalog.Options{Now: clock.Now})
+			r := newRunner(Options{DB: db, Now: clock.Now})
+			clock.pass(365 * day)
+			if err := r.schedule(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			enqueue(t, db, catalog.Job{Kind: catalog.JobRetention, Key: "domain"})
+			update(t, db, func(tx *catalog.Tx) error {
+				_, err := tx.LeaseJobs(1, time.Minute, catalog.JobRetention) // by a process that dies
+				return err
+			})
+			clock.pass(-365 * day)
+			if err := r.schedule(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			for _, j := range jobs(t, db) {
+				if j.RunAt.After(clock.Now()) || j.LeasedUntil.After(clock.Now()) {
+					t.Errorf("%s waits until %v, held until %v", j.Kind, j.RunAt, j.LeasedUntil)
+				}
+			}
+			clock.pass(time.Second)
+			before := jobs(t, db)
+			if err := r.schedule(t.Context()); err != nil { // what waits as it should is left alone
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(before, jobs(t, db)); diff != "" {
+				t.Error(diff)
+			}
+		})
 	}
 }
 

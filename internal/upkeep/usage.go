@@ -10,8 +10,9 @@ import (
 	"packhouse/internal/usage"
 )
 
-// rollUpUsage samples what is stored, makes hours of minutes and days of hours,
-// and deletes points older than are kept.
+// rollUpUsage samples what is stored and, when the clock has been steady for a
+// while, makes hours of minutes and days of hours, and deletes points older than
+// are kept.
 func (r *Runner) rollUpUsage(ctx context.Context, _ catalog.Job) error {
 	if err := usage.Fold(ctx, r.opt.DB); err != nil { // what processes that died have left
 		return fmt.Errorf("fold usage: %w", err)
@@ -25,6 +26,12 @@ func (r *Runner) rollUpUsage(ctx context.Context, _ catalog.Job) error {
 	})
 	if err != nil {
 		return fmt.Errorf("sample storage: %w", err)
+	}
+	switch steady, err := r.steady(ctx, r.opt.Now()); {
+	case err != nil:
+		return fmt.Errorf("roll up usage: %w", err)
+	case !steady: // by a wrong clock all of it may be old
+		return nil
 	}
 	var step, next catalog.UsageRollUp
 	for more := true; more; step = next {
