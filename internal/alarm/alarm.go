@@ -281,6 +281,10 @@ type seen struct {
 	Value       float64 `json:"value"`
 }
 
+// maxSeen is how many periods StateReasonData tells of, the newest: it has 4000
+// characters at most.
+const maxSeen = 25
+
 // reasonData is StateReasonData, newest period last in recentDatapoints and first
 // in evaluatedDatapoints, as CloudWatch has them.
 func reasonData(r metric.Rule, v metric.Verdict, now time.Time) (string, error) {
@@ -297,13 +301,14 @@ func reasonData(r metric.Rule, v metric.Verdict, now time.Time) (string, error) 
 		Version: "1.0", QueryDate: stamp(now), Statistic: string(r.Statistic), Period: int(r.Period / time.Second),
 		Recent: []float64{}, Threshold: r.Threshold, Evaluated: []seen{},
 	}
-	for _, p := range slices.Backward(v.Recent) {
+	recent := v.Recent[:min(len(v.Recent), maxSeen)]
+	for _, p := range slices.Backward(recent) {
 		if data.StartDate == "" {
 			data.StartDate = stamp(p.At)
 		}
 		data.Recent = append(data.Recent, p.Value(r.Statistic))
 	}
-	for _, p := range v.Recent {
+	for _, p := range recent {
 		data.Evaluated = append(data.Evaluated, seen{stamp(p.At), p.Count, p.Value(r.Statistic)})
 	}
 	text, err := json.Marshal(data)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -194,6 +195,27 @@ func TestEvaluate_TurnsAndTells(t *testing.T) {
 		for _, h := range history {
 			if !json.Valid([]byte(h.Data)) {
 				t.Errorf("data %q", h.Data)
+			}
+		}
+	})
+}
+
+// An alarm that looks at each minute of a day does not tell of each: reasons are
+// as long as CloudWatch has them.
+func TestEvaluate_LongReasons(t *testing.T) {
+	eachEngine(t, func(t *testing.T, db *catalog.DB, c *clock) {
+		put(t, db, func(a *catalog.Alarm) { a.Settings.Periods, a.Settings.Threshold = 1440, -math.MaxFloat64 })
+		if err := alarm.Evaluate(t.Context(), db, &source{value: 123456789012345.678}, region, c.now()); err != nil {
+			t.Fatal(err)
+		}
+		a, history, _ := get(t, db)
+		if a.State != metric.Alarm || len(a.Reason) > 1023 || len(a.Data) > 4000 || !json.Valid([]byte(a.Data)) ||
+			!strings.HasPrefix(a.Reason, "Threshold Crossed: 1440 out of the last 1440 datapoints [123456789012345.67 (02/01/26 11:59:00), ") {
+			t.Errorf("%s: %d %d %s", a.State, len(a.Reason), len(a.Data), a.Reason)
+		}
+		for _, h := range history {
+			if len(h.Data) > 4095 {
+				t.Errorf("%s has %d characters", h.Kind, len(h.Data))
 			}
 		}
 	})

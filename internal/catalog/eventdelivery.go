@@ -127,6 +127,14 @@ func (tx *Tx) ExpireEventDeliveries(target string, t time.Time, cause string, li
 		tx.now().UnixMicro(), target, micros(t), cause, limitOf(limit))
 }
 
+// RecallEventDeliveries makes up to limit deliveries due that are not before t,
+// and tells how many. None waits for so long: a clock that was ahead has put them
+// off.
+func (tx *Tx) RecallEventDeliveries(t time.Time, limit int) (int64, error) {
+	return tx.exec("UPDATE event_delivery SET due = $1 WHERE id IN (SELECT id FROM event_delivery WHERE dead = 0 AND due >= $2 LIMIT $3"+tx.dialect.skipLocked+")",
+		tx.now().UnixMicro(), micros(t), limitOf(limit))
+}
+
 // DropEventDeliveries removes up to limit of what waits for a target and tells
 // how many.
 func (tx *Tx) DropEventDeliveries(target string, limit int) (int64, error) {

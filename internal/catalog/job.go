@@ -52,6 +52,14 @@ func scanJob(scan func(...any) error) (j Job, err error) {
 	return j, err
 }
 
+// DueKinds lists the kinds of jobs that are due, the one that has waited longest
+// first.
+func (tx *Tx) DueKinds() ([]string, error) {
+	now := tx.now().UnixMicro()
+	q := newQuery("SELECT kind FROM job WHERE ").add("run_at <= ? AND leased_until <= ?", now, now)
+	return all(tx, scanString, q.add(" GROUP BY kind ORDER BY min(run_at), kind"))
+}
+
 // LeaseJobs takes up to limit due jobs of some kinds, oldest first, for the given
 // time; no kinds means every kind. No two callers hold the same job. A lease
 // that runs out makes the job due again.

@@ -144,6 +144,10 @@ func (r Rule) Judge(points []Point, now time.Time, was State) Verdict {
 	return v
 }
 
+// maxTold is how many figures a reason tells, the newest: there may be one for
+// each minute of a day, and a reason has 1023 characters at most.
+const maxTold = 5
+
 // reason says in the words of CloudWatch what led to a state.
 func (r Rule) reason(v Verdict, breaching, missing int) string {
 	if len(v.Recent) == 0 {
@@ -161,6 +165,10 @@ func (r Rule) reason(v Verdict, breaching, missing int) string {
 	var values []string
 	for _, p := range v.Recent {
 		if value := p.Value(r.Statistic); r.Operator.breaches(value, r.Threshold) == (v.State == Alarm) {
+			if len(values) == maxTold {
+				values = append(values, "...")
+				break
+			}
 			values = append(values, fmt.Sprintf("%s (%s)", number(value), p.At.UTC().Format("02/01/06 15:04:05")))
 		}
 	}

@@ -1,19 +1,25 @@
 package monitoringapi
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"time"
 
+	"github.com/go-json-experiment/json"
+
+	"packhouse/internal/fault"
 	"packhouse/internal/metric"
+	"packhouse/internal/page"
 	"packhouse/internal/restjson"
 )
 
 const (
 	maxMetrics    = 500     // in an answer
 	maxDatapoints = 1440    // of GetMetricStatistics
-	maxValues     = 100_800 // of GetMetricData
+	maxValues     = 100_800 // of GetMetricData, in an answer
 )
 
 func (a *API) metricRows() []restjson.Row {
@@ -286,10 +292,18 @@ type MessageData struct {
 	Value string `json:"Value"`
 }
 
-// GetDataOutput is the answers, whole.
+// GetDataOutput is the answers, or a part of them.
 type GetDataOutput struct {
+	NextToken         *string            `json:"NextToken,omitempty"`
 	MetricDataResults []MetricDataResult `json:"MetricDataResults"`
 	Messages          []MessageData      `json:"Messages"`
+}
+
+// dataKey is how far answers have been given: of the questions before Query all,
+// of that one up to the period that begins at After.
+type dataKey struct {
+	Query int
+	After *int64 // seconds since 1970; nil: nothing yet
 }
 
 // check gives nil when a question can be answered.
@@ -314,10 +328,6 @@ func (a *API) getData(ctx context.Context, account string, in *GetDataInput) (*G
 	if err != nil {
 		return nil, err
 	}
-	if in.NextToken != nil {
-		return nil, refuse(invalidToken, "answers are whole here: no token was given")
-	}
-	var total int64
 	seen := map[string]bool{}
 	for _, q := range in.MetricDataQueries {
 		if err := q.check(account); err != nil {
@@ -327,37 +337,74 @@ func (a *API) getData(ctx context.Context, account string, in *GetDataInput) (*G
 			return nil, refuse(invalidValue, "The id %s is used more than once", q.ID)
 		}
 		seen[q.ID] = true
-		total += int64(end.Sub(start)/(time.Duration(*q.MetricStat.Period)*time.Second)) + 1
 	}
-	most := int64(maxValues)
+	asked, err := json.Marshal(in.MetricDataQueries, json.Deterministic(true))
+	if err != nil {
+		return nil, fmt.Errorf("write the questions: %w", err)
+	}
+	pages := page.For[dataKey]("GetMetricData", account, string(asked), start.String(), end.String(), in.ScanBy)
+	from, _, err := pages.Key(text(in.NextToken))
+	if err != nil || from.Query < 0 {
+		return nil, restjson.WithCode(invalidToken, cmp.Or(err, fault.New(fault.Invalid, "invalid next token")))
+	}
+	left := maxValues
 	if in.MaxDatapoints != nil {
-		most = int64(*in.MaxDatapoints)
+		left = *in.MaxDatapoints
 	}
-	if total > most {
-		return nil, refuse(invalidValue, "You have requested up to %d datapoints, which exceeds the limit of %d: increase the periods or decrease the time range", total, most)
-	}
-	out := &GetDataOutput{[]MetricDataResult{}, []MessageData{}}
-	for _, q := range in.MetricDataQueries {
+	out := &GetDataOutput{nil, []MetricDataResult{}, []MessageData{}}
+	for ; from.Query < len(in.MetricDataQueries); from = (dataKey{from.Query + 1, nil}) {
+		q := in.MetricDataQueries[from.Query]
 		if q.ReturnData != nil && !*q.ReturnData {
 			continue
 		}
-		length := time.Duration(*q.MetricStat.Period) * time.Second
-		m := q.MetricStat.Metric
-		periods, _, err := a.periods(ctx, account, metricAsked{m.Namespace, m.MetricName, m.Dimensions, q.MetricStat.Unit}, start.Truncate(length), end, length)
+		r, err := a.answer(ctx, account, in, q, start, end, from.After, left)
 		if err != nil {
 			return nil, err
 		}
-		if in.ScanBy != "TimestampAscending" {
-			slices.Reverse(periods)
-		}
-		r := MetricDataResult{ID: q.ID, Label: label(q), Timestamps: []restjson.Time{}, Values: []float64{}, StatusCode: "Complete"}
-		for _, p := range periods {
-			r.Timestamps = append(r.Timestamps, *at(p.At))
-			r.Values = append(r.Values, p.Value(metric.Statistic(q.MetricStat.Stat)))
-		}
 		out.MetricDataResults = append(out.MetricDataResults, r)
+		if left -= len(r.Values); r.StatusCode == partial {
+			if n := len(r.Timestamps); n > 0 {
+				after := r.Timestamps[n-1].Unix()
+				from.After = &after
+			}
+			next := pages.Token(from)
+			out.NextToken = &next
+			break
+		}
 	}
 	return out, nil
+}
+
+const partial = "PartialData" // the StatusCode of an answer that goes on in another part
+
+// answer answers a question with up to most of the periods after one, in the
+// order that is asked for.
+func (a *API) answer(ctx context.Context, account string, in *GetDataInput, q MetricDataQuery, start, end time.Time, after *int64, most int) (r MetricDataResult, err error) {
+	length := time.Duration(*q.MetricStat.Period) * time.Second
+	m := q.MetricStat.Metric
+	periods, _, err := a.periods(ctx, account, metricAsked{m.Namespace, m.MetricName, m.Dimensions, q.MetricStat.Unit}, start.Truncate(length), end, length)
+	if err != nil {
+		return r, err
+	}
+	ascending := in.ScanBy == "TimestampAscending"
+	if !ascending {
+		slices.Reverse(periods)
+	}
+	if after != nil {
+		periods = slices.DeleteFunc(periods, func(p metric.Point) bool {
+			begins := p.At.Unix()
+			return begins == *after || (begins < *after) == ascending
+		})
+	}
+	r = MetricDataResult{ID: q.ID, Label: label(q), Timestamps: []restjson.Time{}, Values: []float64{}, StatusCode: "Complete"}
+	if len(periods) > most {
+		periods, r.StatusCode = periods[:most], partial
+	}
+	for _, p := range periods {
+		r.Timestamps = append(r.Timestamps, *at(p.At))
+		r.Values = append(r.Values, p.Value(metric.Statistic(q.MetricStat.Stat)))
+	}
+	return r, nil
 }
 
 // label is the one that was asked for, or names the metric.

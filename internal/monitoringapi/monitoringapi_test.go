@@ -25,6 +25,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudwatch/types"
 	"github.com/aws/smithy-go"
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"packhouse/internal/access"
 	"packhouse/internal/awscbor"
@@ -461,6 +462,61 @@ func TestMetrics(t *testing.T) {
 		_, err = c.PutMetricData(ctx, &cloudwatch.PutMetricDataInput{Namespace: aws.String("n"), MetricData: []types.MetricDatum{{MetricName: aws.String("m"), Value: aws.Float64(1)}}})
 		wantCode(t, err, "InvalidParameterValue", "PutMetricData is not supported")
 	})
+}
+
+// TestGetMetricData_InParts: whoever asks for few figures at a time gets them all,
+// in whichever order and however many fit into a part.
+func TestGetMetricData_InParts(t *testing.T) {
+	h := newHouse(t, "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"))
+	noon := time.Date(2026, 1, 2, 12, 0, 0, 0, time.UTC)
+	h.figures.points = map[metric.ID][]metric.Point{
+		{Name: "CacheHit"}:  {metric.Sample(noon, 1), metric.Sample(noon.Add(time.Minute), 2), metric.Sample(noon.Add(2*time.Minute), 3)},
+		{Name: "CacheMiss"}: {metric.Sample(noon, 4), metric.Sample(noon.Add(time.Minute), 5)},
+	}
+	var queries []types.MetricDataQuery
+	for _, name := range []string{"CacheHit", "Errors", "CacheMiss"} {
+		queries = append(queries, types.MetricDataQuery{Id: aws.String("m" + name), MetricStat: &types.MetricStat{
+			Metric: &types.Metric{Namespace: aws.String(metric.Namespace), MetricName: aws.String(name)}, Period: aws.Int32(60), Stat: aws.String("Sum"),
+		}})
+	}
+	in := func(scan types.ScanBy, most int32) *cloudwatch.GetMetricDataInput {
+		return &cloudwatch.GetMetricDataInput{MetricDataQueries: queries, StartTime: &noon, EndTime: aws.Time(noon.Add(time.Hour)), ScanBy: scan, MaxDatapoints: &most}
+	}
+	for scan, want := range map[types.ScanBy]map[string][]float64{
+		types.ScanByTimestampAscending:  {"mCacheHit": {1, 2, 3}, "mErrors": {}, "mCacheMiss": {4, 5}},
+		types.ScanByTimestampDescending: {"mCacheHit": {3, 2, 1}, "mErrors": {}, "mCacheMiss": {5, 4}},
+	} {
+		for most := int32(1); most <= 6; most++ {
+			got, complete := map[string][]float64{}, 0
+			for pages := cloudwatch.NewGetMetricDataPaginator(h.sdk(), in(scan, most)); pages.HasMorePages(); {
+				p, err := pages.NextPage(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				n := 0
+				for _, r := range p.MetricDataResults {
+					got[*r.Id] = append(got[*r.Id], r.Values...)
+					if n += len(r.Values); r.StatusCode == types.StatusCodeComplete {
+						complete++
+					}
+				}
+				if n > int(most) {
+					t.Errorf("%d figures in a part of %d", n, most)
+				}
+			}
+			if diff := cmp.Diff(want, got, cmpopts.EquateEmpty()); diff != "" || complete != 3 {
+				t.Errorf("%s by %d, %d complete: %s", scan, most, complete, diff)
+			}
+		}
+	}
+	first, err := h.sdk().GetMetricData(t.Context(), in("", 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	other := in(types.ScanByTimestampAscending, 1)
+	other.NextToken = first.NextToken
+	_, err = h.sdk().GetMetricData(t.Context(), other)
+	wantCode(t, err, "InvalidNextToken", "token")
 }
 
 // The same operations in the protocols that the SDK for Go does not speak.

@@ -31,9 +31,9 @@ func (Text) LogValue() slog.Value { return slog.StringValue("[hidden]") }
 
 // MessageAttribute is an attribute of a message.
 type MessageAttribute struct {
-	DataType    string  `json:"DataType" required:"true" validate:"DataType"`
-	StringValue *Text   `json:"StringValue" validate:"Value"`
-	BinaryValue *string `json:"BinaryValue"` // base64
+	DataType    string `json:"DataType" required:"true" validate:"DataType"`
+	StringValue *Text  `json:"StringValue" validate:"Value"`
+	BinaryValue *Text  `json:"BinaryValue"` // base64
 }
 
 // PublishInput is a message.
@@ -117,10 +117,10 @@ func (g MessageAttribute) attribute(name string) (topic.Attribute, error) {
 	case !binary && g.StringValue != nil && g.BinaryValue == nil:
 		out.Value = string(*g.StringValue)
 	case binary && g.BinaryValue != nil && g.StringValue == nil:
-		if _, err := base64.StdEncoding.DecodeString(*g.BinaryValue); err != nil {
+		if _, err := base64.StdEncoding.DecodeString(string(*g.BinaryValue)); err != nil {
 			return out, restjson.WithCode("ParameterValueInvalid", invalid("the BinaryValue of the message attribute '%s' is not base64", name))
 		}
-		out.Value = *g.BinaryValue
+		out.Value = string(*g.BinaryValue)
 	default:
 		return out, restjson.WithCode("ParameterValueInvalid", invalid("the message attribute '%s' must have the one value that its DataType says", name))
 	}

@@ -29,6 +29,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"packhouse/internal/access"
+	"packhouse/internal/audit"
 	"packhouse/internal/catalog"
 	"packhouse/internal/catalog/pgtest"
 	"packhouse/internal/event"
@@ -463,6 +464,43 @@ func TestEmail(t *testing.T) {
 			t.Errorf("another certificate: %d", status)
 		}
 	})
+}
+
+// What looks at the links of a mail does not end its subscription, be the mail for
+// a machine.
+func TestEmailJSON_LinkAsksFirst(t *testing.T) {
+	h := newHouse(t, "sqlite:"+filepath.Join(t.TempDir(), "catalog.db"))
+	h.create()
+	h.subscribe("email-json", "ann@example.test", nil)
+	h.deliver()
+	_, link, _ := strings.Cut(h.mails[0].Text, h.url)
+	if status, text := h.fetch("POST", h.url+strings.TrimSpace(link)); status != 200 {
+		t.Fatalf("%d %s", status, text)
+	}
+	if _, err := h.sdk().Publish(t.Context(), &sns.PublishInput{TopicArn: aws.String(alerts), Message: aws.String("disk full")}); err != nil {
+		t.Fatal(err)
+	}
+	h.deliver()
+	got := h.verify(h.mails[1].Text)
+	if status, text := h.fetch("GET", got["UnsubscribeURL"]); got["Message"] != "disk full" || status != 200 || !strings.Contains(text, "<button>Unsubscribe</button>") {
+		t.Errorf("%+v: %d %s", got, status, text)
+	}
+	if list, err := h.sdk().ListSubscriptions(t.Context(), &sns.ListSubscriptionsInput{}); err != nil || len(list.Subscriptions) != 1 {
+		t.Errorf("a look ends it: %v, %+v", err, list)
+	}
+}
+
+// No access record shows what a message says.
+func TestPublish_RecordsHideTheMessage(t *testing.T) {
+	const secret = "c2VjcmV0"
+	text := snsapi.Text(secret)
+	record := audit.Redact(&snsapi.PublishInput{
+		TopicArn: alerts, Message: text, Subject: &text,
+		MessageAttributes: map[string]snsapi.MessageAttribute{"s": {DataType: "String", StringValue: &text}, "b": {DataType: "Binary", BinaryValue: &text}},
+	})
+	if strings.Contains(record, secret) || !strings.Contains(record, alerts) {
+		t.Error(record)
+	}
 }
 
 func TestConfirm_NotAfterThreeDays(t *testing.T) {

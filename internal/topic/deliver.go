@@ -163,6 +163,7 @@ func (d *sink) mail(ctx context.Context, k *keys, l letter) error {
 			"To confirm this subscription, open this address (if this was in error, nothing needs to be done):\n" +
 			page(ConfirmPath, url.Values{"TopicArn": {n.TopicArn}, "Token": {n.Token}}) + "\n"
 	case d.sub.Protocol == EmailJSON:
+		n.UnsubscribeURL = leave // which is not signed
 		text, err := json.Marshal(n, json.Deterministic(true))
 		if err != nil {
 			return fault.Wrap(fault.Invalid, err, "the message cannot be written")

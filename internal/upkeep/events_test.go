@@ -788,6 +788,50 @@ func TestPurgeLetters(t *testing.T) {
 	}
 }
 
+// TestPurgeLetters_AfterAWrongClock: what happened while the clock was a year ahead
+// is delivered when it has been set right, what waits for its target is left alone.
+func TestPurgeLetters_AfterAWrongClock(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			clock := time.Now()
+			db := openCatalog(t, engine, catalog.Options{Now: func() time.Time { return clock }})
+			insert := func(target string) {
+				update(t, db, func(tx *catalog.Tx) error {
+					return tx.InsertEventDelivery(catalog.EventDelivery{Account: owner, Target: target, Since: tx.Now()})
+				})
+			}
+			due := func() (list []string) {
+				update(t, db, func(tx *catalog.Tx) error {
+					waiting, err := tx.WaitingTargets()
+					for _, w := range waiting {
+						if !w.Due.After(clock) {
+							list = append(list, w.Target)
+						}
+					}
+					return err
+				})
+				return list
+			}
+			clock = clock.Add(defaultAge) // what a target may ask for
+			insert("asked to wait")
+			clock = clock.Add(365 * day)
+			insert("put off")
+			clock = clock.Add(-365*day - defaultAge)
+			insert("fresh")
+			if diff := cmp.Diff([]string{"fresh"}, due()); diff != "" {
+				t.Error(diff)
+			}
+			r := newRunner(Options{DB: db, Now: func() time.Time { return clock }})
+			if err := r.purgeLetters(t.Context(), catalog.Job{}); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff([]string{"fresh", "put off"}, due()); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+}
+
 func TestTrimLetters_KeepsTheNewestOfEachTarget(t *testing.T) {
 	db := openCatalog(t, "sqlite", catalog.Options{})
 	update(t, db, func(tx *catalog.Tx) error {

@@ -55,10 +55,16 @@ func nearlyOver(ctx context.Context) bool {
 }
 
 // purgeLetters deletes messages that nobody has asked for again in time, and of
-// targets with too many the oldest.
+// targets with too many the oldest. Those that a wrong clock has put off for
+// longer than any waits come in time.
 func (r *Runner) purgeLetters(ctx context.Context, _ catalog.Job) error {
+	never := r.opt.Now().Add(defaultAge + time.Hour)
+	_, err := r.inBatches(ctx, func(tx *catalog.Tx) (int64, error) { return tx.RecallEventDeliveries(never, purgeBatch) })
+	if err != nil {
+		return fmt.Errorf("look for deliveries put off too long: %w", err)
+	}
 	before := r.opt.Now().Add(-r.opt.Letters)
-	_, err := r.inBatches(ctx, func(tx *catalog.Tx) (int64, error) { return tx.PurgeDeadLetters(before, purgeBatch) })
+	_, err = r.inBatches(ctx, func(tx *catalog.Tx) (int64, error) { return tx.PurgeDeadLetters(before, purgeBatch) })
 	if err != nil {
 		return fmt.Errorf("purge dead letters: %w", err)
 	}

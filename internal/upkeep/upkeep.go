@@ -17,6 +17,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -102,7 +103,6 @@ type Runner struct {
 	opt   Options
 	log   *slog.Logger
 	kinds map[string]kind
-	names []string
 	wake  chan struct{}
 }
 
@@ -162,7 +162,6 @@ func New(o Options) *Runner {
 	r := &Runner{opt: o, log: o.Logger, kinds: map[string]kind{}, wake: make(chan struct{}, 1)}
 	for _, k := range table() {
 		r.kinds[k.name] = k
-		r.names = append(r.names, k.name)
 	}
 	return r
 }
@@ -248,7 +247,9 @@ func (r *Runner) schedule(ctx context.Context) error {
 	})
 }
 
-// lease takes up to limit due jobs.
+// lease takes up to limit due jobs: periodic ones first, which come no oftener than
+// they should, and of the kind that has waited longest. What comes again and again
+// or is many, as runs and purges are, leaves room for the rest.
 func (r *Runner) lease(ctx context.Context, limit int) []catalog.Job {
 	if limit <= 0 {
 		return nil
@@ -256,11 +257,18 @@ func (r *Runner) lease(ctx context.Context, limit int) []catalog.Job {
 	var jobs []catalog.Job
 	err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
 		jobs = nil
-		for _, name := range r.names {
+		due, err := tx.DueKinds()
+		if err != nil {
+			return err
+		}
+		due = slices.DeleteFunc(due, func(name string) bool { return r.kinds[name].run == nil }) // of another version
+		slices.SortStableFunc(due, func(a, b string) int { return cmp.Compare(min(r.kinds[b].every, 1), min(r.kinds[a].every, 1)) })
+		for _, name := range due {
+			k := r.kinds[name]
 			if len(jobs) == limit {
 				break
 			}
-			some, err := tx.LeaseJobs(limit-len(jobs), r.kinds[name].lease, name)
+			some, err := tx.LeaseJobs(limit-len(jobs), k.lease, name)
 			if err != nil {
 				return err
 			}

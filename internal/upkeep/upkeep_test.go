@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -458,7 +459,7 @@ func run(t *testing.T, r *Runner) (stop func()) {
 
 // withKind makes a runner know one kind of job alone.
 func withKind(r *Runner, k kind) *Runner {
-	r.kinds, r.names = map[string]kind{k.name: k}, []string{k.name}
+	r.kinds = map[string]kind{k.name: k}
 	return r
 }
 
@@ -474,6 +475,34 @@ func jobs(t *testing.T, db *catalog.DB) (all []catalog.Job) {
 		return err
 	})
 	return all
+}
+
+// TestRun_LongJobsLeaveRoom: jobs that come again at once, and many of them, do not
+// keep alarms from being evaluated.
+func TestRun_LongJobsLeaveRoom(t *testing.T) {
+	for _, engine := range []string{"sqlite", "postgres"} {
+		t.Run(engine, func(t *testing.T) {
+			clock := &clockwork{now: time.Now()}
+			db := openCatalog(t, engine, catalog.Options{Now: clock.Now})
+			r := newRunner(Options{DB: db, Now: clock.Now})
+			enqueue(t, db, catalog.Job{Kind: catalog.JobRetention, Key: "one"})
+			enqueue(t, db, catalog.Job{Kind: catalog.JobRetention, Key: "two"})
+			for i := range 9 {
+				enqueue(t, db, catalog.Job{Kind: catalog.JobPurgeRepository, Key: strconv.Itoa(i)})
+			}
+			enqueue(t, db, catalog.Job{Kind: catalog.JobEvaluateAlarms, RunAt: clock.Now().Add(time.Second)})
+			for range 2 {
+				for _, j := range r.lease(t.Context(), 1) { // the other worker has another long one
+					if j.Kind == catalog.JobEvaluateAlarms {
+						return
+					}
+					clock.pass(10 * time.Second)
+					update(t, db, func(tx *catalog.Tx) error { return tx.FailJob(j, "", 0) }) // it has done a piece
+				}
+			}
+			t.Error("the others alone are run")
+		})
+	}
 }
 
 func TestRun_EachJobOnceOverManyRunners(t *testing.T) {
