@@ -266,6 +266,7 @@ func TestRetentionRuns_OneAtATime(t *testing.T) {
 			return err
 		})
 		wantKind(t, err, fault.Conflict, "")
+		time.Sleep(2 * time.Millisecond) // runs are listed by the millisecond they were made in
 		run.Status, run.Finished, run.Removed, run.After = RunSucceeded, time.Now().Truncate(time.Microsecond).UTC(), 3, npmName("left")
 		update(t, db, func(tx *Tx) error {
 			for _, id := range []string{"a", "b", "a"} {

@@ -340,7 +340,7 @@ func TestServer_HeadBehindASlowAnswerHasItsOwnTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const patience = 300 * time.Millisecond
+	const patience = time.Second
 	slow := func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/slow" {
 			time.Sleep(patience + 50*time.Millisecond)

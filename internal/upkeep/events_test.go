@@ -69,7 +69,7 @@ func (p *post) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // await waits until n requests have come, from now on.
 func (p *post) await(t *testing.T, n int) {
 	t.Helper()
-	late := time.After(30 * time.Second)
+	late := time.After(2 * time.Minute)
 	for range n {
 		select {
 		case <-p.news:
@@ -207,7 +207,7 @@ func (o *office) settled(dead int64) {
 
 func eventually(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for late := time.After(30 * time.Second); !is(); {
+	for late := time.After(2 * time.Minute); !is(); {
 		select {
 		case <-late:
 			t.Fatalf("it has not come about: %s", what)

@@ -218,7 +218,8 @@ func TestRetention_RunDoesWhatThePreviewSays(t *testing.T) {
 }
 
 // TestRetention_BrokenOffAnywhere breaks runs off after a random time, many
-// times: nothing is lost or counted twice.
+// times: nothing is lost or counted twice. The times grow, so that a slow machine
+// comes to an end too.
 func TestRetention_BrokenOffAnywhere(t *testing.T) {
 	eachEngine(t, func(t *testing.T, db *catalog.DB) {
 		s := newShop(t, db, memblob.New(blob.Limits{}))
@@ -231,7 +232,7 @@ func TestRetention_BrokenOffAnywhere(t *testing.T) {
 		start(t, reg, false)
 		breaks := 0
 		for through := false; !through; breaks++ {
-			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(80)+5)*time.Millisecond)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Duration(rand.IntN(80+4*breaks)+5)*time.Millisecond)
 			through = retire(ctx, t, s, reg, fmt.Sprint("worker ", breaks))
 			cancel()
 			got := s.state()

@@ -69,6 +69,7 @@ func NewDatabase(t testing.TB) (dsn string) {
 
 type server struct {
 	port      int
+	data      string // its folder, by which it is known
 	guard     *exec.Cmd
 	lifeline  io.WriteCloser // its closing ends the server; held until this process ends
 	databases atomic.Int64
@@ -95,6 +96,17 @@ func start() (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	for range 3 { // another process may take the port that was free a moment ago
+		var s *server
+		if s, err = startAnew(bin, cred); err == nil {
+			return s, nil
+		}
+	}
+	return nil, err
+}
+
+// startAnew starts the server in a folder of its own, which goes with it.
+func startAnew(bin string, cred *syscall.Credential) (*server, error) {
 	dir, err := os.MkdirTemp("", "pgtest-")
 	if err != nil {
 		return nil, err
@@ -134,14 +146,7 @@ func startIn(dir, bin string, cred *syscall.Credential) (*server, error) {
 			return nil, err
 		}
 	}
-	var err error
-	for range 3 { // another process may take the port that was free a moment ago
-		var s *server
-		if s, err = launch(dir, bin, data, cred); err == nil {
-			return s, nil
-		}
-	}
-	return nil, err
+	return launch(dir, bin, data, cred)
 }
 
 // launch starts the server on a free port and waits until it answers.
@@ -176,7 +181,7 @@ func launch(dir, bin, data string, cred *syscall.Credential) (*server, error) {
 		lifeline.Close()
 		return nil, err
 	}
-	s := &server{port: port, guard: guard, lifeline: lifeline}
+	s := &server{port: port, data: data, guard: guard, lifeline: lifeline}
 	if err := s.awaitReady(); err != nil {
 		lifeline.Close()
 		text, _ := io.ReadAll(io.NewSectionReader(log, 0, 64<<10))
@@ -191,7 +196,7 @@ func (s *server) awaitReady() error {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := s.exec("SELECT 1")
+		err := s.answers()
 		if err == nil {
 			return nil
 		}
@@ -205,6 +210,22 @@ func (s *server) awaitReady() error {
 			return fmt.Errorf("postgres is not ready after %v: %w", startTimeout, err)
 		}
 	}
+}
+
+// answers tells whether the server that has the port is this one.
+func (s *server) answers() error {
+	ctx, cancel := context.WithTimeout(context.Background(), queryTimeout)
+	defer cancel()
+	conn, err := pgx.Connect(ctx, s.dsn("postgres"))
+	if err != nil {
+		return err
+	}
+	var data string
+	err = errors.Join(conn.QueryRow(ctx, "SHOW data_directory").Scan(&data), conn.Close(ctx))
+	if err == nil && data != s.data {
+		err = errors.New("another server has the port")
+	}
+	return err
 }
 
 func (s *server) dsn(database string) string {
