@@ -246,6 +246,33 @@ func TestApply_SomebodyElseWasFaster(t *testing.T) {
 	}
 }
 
+// A role that applies a file which does not have it would else lose its own
+// policies first and then be denied all the rest, for good.
+func TestApply_RoleThatAsksIsNotDeleted(t *testing.T) {
+	h := open(t)
+	const two = `
+roles:
+  - name: deployer
+    trustPolicy: {Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:root"}, Action: "sts:AssumeRole"}]}
+    inlinePolicies: {all: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}
+  - name: other
+    trustPolicy: {Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:root"}, Action: "sts:AssumeRole"}]}
+`
+	h.apply(two)
+	session := strings.Fields(h.get("Credentials.[AccessKeyId,SecretAccessKey,SessionToken]",
+		"assume-role", "--role-arn", "arn:aws:iam::123456789012:role/deployer", "--role-session-name", "ci"))
+	for i, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		t.Setenv(name, session[i])
+	}
+	out := h.apply("roles: []\n", "--prune", "--force")
+	if !strings.Contains(out, "- role other\n") || !strings.Contains(out, "note: role deployer is not in the file, and is not deleted because it is who asks\n") {
+		t.Errorf("%s", out)
+	}
+	if got := h.get("Roles[].RoleName", "list-roles"); got != "deployer" {
+		t.Error(got)
+	}
+}
+
 // watched is a file with retention of every kind, and alarms.
 func watched(t *testing.T) string {
 	t.Helper()

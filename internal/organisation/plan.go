@@ -323,8 +323,8 @@ func (p *planner) extra() {
 	})
 	for _, r := range going {
 		named := Resource{r.kind, r.String()}
-		if r.kind == KindUser && r.name == p.self {
-			p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("user %s is not in the file, and is not deleted because it is who asks", r.name))
+		if r.ref == p.self {
+			p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("%s %s is not in the file, and is not deleted because it is who asks", r.kind, r.name))
 			continue
 		}
 		if !p.options.Prune {
