@@ -273,6 +273,27 @@ roles:
 	}
 }
 
+// What is attached is found where it is, though the file does not say where.
+func TestApply_PathOfAPolicyMayBeLeftOut(t *testing.T) {
+	h := open(t)
+	h.must("create-policy", "--policy-name", "publish", "--path", "/ops/", "--policy-document",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["codeartifact:*"],"Resource":["*"]}]}`)
+	const file = `
+policies:
+  - name: publish
+    document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "codeartifact:*", Resource: "*"}]}
+groups:
+  - {name: developers, attachedPolicies: [publish]}
+`
+	h.apply(file)
+	if got := h.get("AttachedPolicies[].PolicyArn", "list-attached-group-policies", "--group-name", "developers"); got != "arn:aws:iam::123456789012:policy/ops/publish" {
+		t.Error(got)
+	}
+	if out := h.apply(file); !strings.Contains(out, "nothing to do") {
+		t.Errorf("%s", out)
+	}
+}
+
 // watched is a file with retention of every kind, and alarms.
 func watched(t *testing.T) string {
 	t.Helper()

@@ -333,7 +333,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := site{"123456789012", "us-east-1"}
+		s := site{account: "123456789012", region: "us-east-1"}
 		text, err := file.Marshal()
 		if err != nil {
 			t.Fatalf("%q cannot be written: %v", data, err)

@@ -82,11 +82,12 @@ func (p *Plan) Empty() bool { return len(p.Changes) == 0 && len(p.Extra) == 0 }
 
 // Make compares a file with the server behind api.
 func Make(ctx context.Context, api API, f *File, o Options) (*Plan, error) {
-	s := site{o.Account, o.Region}
+	s := site{account: o.Account, region: o.Region}
 	have, err := read(ctx, api, s, f, "")
 	if err != nil {
 		return nil, err
 	}
+	s.paths = have.pathOf
 	p := &planner{options: o, site: s, want: f, state: have, there: map[ref]resource{}, seen: map[ref]bool{}, plan: &Plan{Changes: []Change{}, Extra: []Resource{}, Notes: []string{}}}
 	for _, r := range have.file.resources(s) {
 		p.there[r.ref] = r
