@@ -220,6 +220,19 @@ func TestApply_WrongFile(t *testing.T) {
 	}
 }
 
+func TestApply_SaysHowFarItCame(t *testing.T) {
+	h := open(t)
+	r := h.run("apply", "-f", h.write("o.yaml", "domain: acme\nrepositories:\n  - {name: app, externalConnection: public:nowhere}\n"))
+	if r.code != exitFailed {
+		t.Errorf("exit %d", r.code)
+	}
+	for _, want := range []string{"packhouse: 1 of 2 changes were made", "create repository acme/app: ", "An error occurred (ValidationException) when calling the AssociateExternalConnection operation"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("lacks %q: %s", want, r.stderr)
+		}
+	}
+}
+
 func TestApply_SomebodyElseWasFaster(t *testing.T) {
 	h := open(t)
 	h.apply("domain: acme\npolicy: {Version: '2012-10-17', Statement: [{Effect: Allow, Principal: '*', Action: 'codeartifact:DescribeDomain', Resource: '*'}]}\n")
