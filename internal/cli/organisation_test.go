@@ -307,6 +307,28 @@ groups:
 	}
 }
 
+func TestApply_PackagesThatCameMeanwhileStay(t *testing.T) {
+	h := open(t)
+	h.apply("domain: acme\nrepositories: [{name: lib}]\n")
+	api, options := h.caller()
+	options.Prune = true
+	f, err := organisation.Parse("o", []byte("domain: acme\nrepositories: []\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := organisation.Make(t.Context(), api, f, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.must("upload", "--domain", "acme", "--repository", "lib", "--namespace", "n", "--package", "kit", "--package-version", "1", h.write("kit.txt", "kit"))
+	if err := plan.Apply(t.Context(), api, false, nil); err == nil || !strings.Contains(err.Error(), "packages have come to it since the plan was made") {
+		t.Errorf("a repository with packages is deleted without force: %v", err)
+	}
+	if got := h.get("packages[].package", "list-packages", "--domain", "acme", "--repository", "lib"); got != "kit" {
+		t.Error(got)
+	}
+}
+
 // watched is a file with retention of every kind, and alarms.
 func watched(t *testing.T) string {
 	t.Helper()

@@ -59,11 +59,13 @@ type FieldChange struct {
 }
 
 // Call is one call of the API. With Absent it is made only to see that there is
-// nothing yet that would be overwritten.
+// nothing yet that would be overwritten, with Empty that a repository still holds
+// no packages that would be deleted.
 type Call struct {
 	Operation string         `json:"operation"`
 	Input     map[string]any `json:"input"`
 	Absent    bool           `json:"mustBeAbsent,omitzero"`
+	Empty     bool           `json:"mustBeEmpty,omitzero"`
 }
 
 // Options say how a file is compared with a server.
@@ -421,8 +423,10 @@ func (p *Plan) Apply(ctx context.Context, api API, force bool, done func(Change)
 
 func (c Change) apply(ctx context.Context, api API) error {
 	for _, call := range c.Calls {
-		_, err := api.Call(ctx, call.Operation, call.Input)
+		out, err := api.Call(ctx, call.Operation, call.Input)
 		switch {
+		case call.Empty && len(listOf(out, "packages")) > 0:
+			return errors.New("packages have come to it since the plan was made; look at the plan again")
 		case call.Absent && err == nil:
 			return errors.New("somebody else has made it meanwhile; look at the plan again")
 		case call.Absent && isMissing(err):
