@@ -128,6 +128,9 @@ func (d *decoder) repository(path, domain string, r *Repository, repos map[strin
 		r.ExternalConnection = nil
 	}
 	d.distinct(path+"externalConnections", "external connection", r.ExternalConnections)
+	if len(r.ExternalConnections) > 1 {
+		d.at(path+"externalConnections[1]", "a repository has one external connection; another needs a repository of its own, as an upstream of this one")
+	}
 	d.retention(path+"retention", r.Retention)
 }
 
@@ -361,6 +364,9 @@ func (f *File) checkAlarms(d *decoder) {
 		if a.DatapointsToAlarm != nil && *a.DatapointsToAlarm > periods {
 			d.at(path+"datapointsToAlarm", "is more than the evaluationPeriods, %d", periods)
 		}
+		if most := window(a.Period) / max(a.Period, 1); periods > most && periods > 1 {
+			d.at(path+"evaluationPeriods", "period times evaluationPeriods may be a week, or a day when period is less than an hour: %d at most", most)
+		}
 		for key, list := range map[string][]string{"alarmActions": a.AlarmActions, "okActions": a.OKActions, "insufficientDataActions": a.InsufficientDataActions} {
 			d.distinct(path+key, "action", list)
 			if len(list) > maxActions {
@@ -373,6 +379,15 @@ func (f *File) checkAlarms(d *decoder) {
 			}
 		}
 	}
+}
+
+// window is how many seconds an alarm may look back.
+func window(period int64) int64 {
+	const hour, day, week = 3600, 86400, 604800
+	if period < hour {
+		return day
+	}
+	return week
 }
 
 // set tells whether there is anything in it.

@@ -511,7 +511,7 @@ var shapes = sync.OnceValue(func() map[string]shape {
 		"RoleName": {Min: 1, Max: 64, Pattern: name}, "PolicyName": {Min: 1, Max: 128, Pattern: name},
 		"Path":            {Min: 1, Max: 512, Pattern: path},
 		"PolicyReference": {Min: 1, Max: 2048, Pattern: `arn:\S+|[\w+=,.@-]+`},
-		"TopicName":       {Min: 1, Max: 256, Pattern: `[A-Za-z0-9_-]+(\.fifo)?`},
+		"TopicName":       {Min: 1, Max: 256, Pattern: `[A-Za-z0-9_-]+`},
 		"TopicReference":  {Min: 1, Max: 1024, Pattern: `arn:\S+|[A-Za-z0-9_-]+`},
 		"AlarmName":       {Min: 1, Max: 255, Pattern: `[^\x00-\x1F\x7F]+`}, "AlarmDescription": {Max: 1024},
 		"MetricName": {Min: 1, Max: 255}, "Namespace": {Min: 1, Max: 255, Pattern: `[^:].*`}, "MetricUnit": {Min: 1, Max: 64},
