@@ -20,6 +20,8 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"packhouse/internal/control/api"
+	"packhouse/internal/fault"
+	"packhouse/internal/policy"
 	"packhouse/internal/restjson"
 )
 
@@ -570,6 +572,10 @@ func (d *decoder) document(n *yaml.Node, into *Document, depth int) {
 		}
 		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 			d.report(placeOf(n), "want one JSON object")
+		}
+		// The text is held to the rules as it stands: of an element that it has twice the value has one.
+		if _, err := policy.Parse([]byte(n.Value)); err != nil {
+			d.report(placeOf(n), "%s", fault.Message(err))
 		}
 	} else {
 		into.Value = d.plain(n, depth)

@@ -82,6 +82,7 @@ func TestParse_SaysWhatIsWrongWhere(t *testing.T) {
 		{"domain: acme\ntags: {'aws:x': y}", "2:17: the prefix aws: is reserved"},
 		{"domain: acme\npolicy: nonsense", "2:9: want a policy, inline or as JSON text"},
 		{"domain: acme\npolicy: {Statement: []}", "2:9: "},
+		{`{"domain": "acme", "policy": "{\"Statement\":[{\"Effect\":\"Deny\",\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"codeartifact:DescribeDomain\",\"Resource\":\"*\"}]}"}`, `1:30: policy document: element "Effect" stands twice in one object`},
 		{"domain: acme\npackageGroups:\n  - pattern: npm", "3:14: "},
 		{"domain: acme\npackageGroups:\n  - {pattern: /*, originRestrictions: {PUBLISH: INHERIT}}", "the root group has nothing to inherit from"},
 		{"domain: acme\npackageGroups:\n  - {pattern: /npm/*, originRestrictions: {PUBLISHING: BLOCK}}", `"PUBLISHING" is not one of`},
