@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -130,6 +131,18 @@ func TestParse_ManyAliasesCostLittle(t *testing.T) {
 	deep := "domain: acme\npolicy: " + strings.Repeat("[", 500) + strings.Repeat("]", 500)
 	if _, err := Parse("o.yaml", []byte(deep)); err == nil {
 		t.Error("500 deep is taken")
+	}
+}
+
+// A file of which every line is wrong took a quarter of an hour.
+func TestParse_ManyMistakesCostLittle(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("domain: acme\nrepositories:\n")
+	for i := range 20_000 {
+		fmt.Fprintf(&b, "  - {name: repository-%d, upstreams: [upstream-%d]}\n", i, i)
+	}
+	if _, err := Parse("o.yaml", []byte(b.String())); err == nil || strings.Count(err.Error(), "\n") != maxProblems-1 {
+		t.Errorf("%v", err)
 	}
 }
 
