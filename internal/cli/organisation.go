@@ -58,8 +58,9 @@ func applyCommand() command {
 		}
 		made := 0
 		err = plan.Apply(ctx, api, args.Force, func(organisation.Change) { made++ })
-		if err != nil {
-			return fmt.Errorf("%d of %d changes were made, and apply goes on where it stopped when it is run again: %w", made, len(plan.Changes), err)
+		if err != nil { // said here: of a refused call Main says what the server answers, and nothing around it
+			fmt.Fprintf(env.Stderr, "packhouse: %d of %d changes were made, and apply goes on where it stopped when it is run again: %v\n", made, len(plan.Changes), err)
+			return errReported
 		}
 		if args.Output == "json" {
 			return args.show(env, plan)

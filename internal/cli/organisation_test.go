@@ -220,6 +220,19 @@ func TestApply_WrongFile(t *testing.T) {
 	}
 }
 
+func TestApply_SaysHowFarItCame(t *testing.T) {
+	h := open(t)
+	r := h.run("apply", "-f", h.write("o.yaml", "domain: acme\nrepositories:\n  - {name: app, externalConnection: public:nowhere}\n"))
+	if r.code != exitFailed {
+		t.Errorf("exit %d", r.code)
+	}
+	for _, want := range []string{"packhouse: 1 of 2 changes were made", "create repository acme/app: ", "An error occurred (ValidationException) when calling the AssociateExternalConnection operation"} {
+		if !strings.Contains(r.stderr, want) {
+			t.Errorf("lacks %q: %s", want, r.stderr)
+		}
+	}
+}
+
 func TestApply_SomebodyElseWasFaster(t *testing.T) {
 	h := open(t)
 	h.apply("domain: acme\npolicy: {Version: '2012-10-17', Statement: [{Effect: Allow, Principal: '*', Action: 'codeartifact:DescribeDomain', Resource: '*'}]}\n")
@@ -242,6 +255,76 @@ func TestApply_SomebodyElseWasFaster(t *testing.T) {
 		t.Errorf("a policy of somebody else is overwritten: %v", err)
 	}
 	if got := h.must("get-domain-permissions-policy", "--domain", "acme", "--query", "policy.document"); !strings.Contains(got, "DeleteDomain") {
+		t.Error(got)
+	}
+}
+
+// A role that applies a file which does not have it would else lose its own
+// policies first and then be denied all the rest, for good.
+func TestApply_RoleThatAsksIsNotDeleted(t *testing.T) {
+	h := open(t)
+	const two = `
+roles:
+  - name: deployer
+    trustPolicy: {Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:root"}, Action: "sts:AssumeRole"}]}
+    inlinePolicies: {all: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "*", Resource: "*"}]}}
+  - name: other
+    trustPolicy: {Version: "2012-10-17", Statement: [{Effect: Allow, Principal: {AWS: "arn:aws:iam::123456789012:root"}, Action: "sts:AssumeRole"}]}
+`
+	h.apply(two)
+	session := strings.Fields(h.get("Credentials.[AccessKeyId,SecretAccessKey,SessionToken]",
+		"assume-role", "--role-arn", "arn:aws:iam::123456789012:role/deployer", "--role-session-name", "ci"))
+	for i, name := range []string{"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"} {
+		t.Setenv(name, session[i])
+	}
+	out := h.apply("roles: []\n", "--prune", "--force")
+	if !strings.Contains(out, "- role other\n") || !strings.Contains(out, "note: role deployer is not in the file, and is not deleted because it is who asks\n") {
+		t.Errorf("%s", out)
+	}
+	if got := h.get("Roles[].RoleName", "list-roles"); got != "deployer" {
+		t.Error(got)
+	}
+}
+
+// What is attached is found where it is, though the file does not say where.
+func TestApply_PathOfAPolicyMayBeLeftOut(t *testing.T) {
+	h := open(t)
+	h.must("create-policy", "--policy-name", "publish", "--path", "/ops/", "--policy-document",
+		`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["codeartifact:*"],"Resource":["*"]}]}`)
+	const file = `
+policies:
+  - name: publish
+    document: {Version: "2012-10-17", Statement: [{Effect: Allow, Action: "codeartifact:*", Resource: "*"}]}
+groups:
+  - {name: developers, attachedPolicies: [publish]}
+`
+	h.apply(file)
+	if got := h.get("AttachedPolicies[].PolicyArn", "list-attached-group-policies", "--group-name", "developers"); got != "arn:aws:iam::123456789012:policy/ops/publish" {
+		t.Error(got)
+	}
+	if out := h.apply(file); !strings.Contains(out, "nothing to do") {
+		t.Errorf("%s", out)
+	}
+}
+
+func TestApply_PackagesThatCameMeanwhileStay(t *testing.T) {
+	h := open(t)
+	h.apply("domain: acme\nrepositories: [{name: lib}]\n")
+	api, options := h.caller()
+	options.Prune = true
+	f, err := organisation.Parse("o", []byte("domain: acme\nrepositories: []\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	plan, err := organisation.Make(t.Context(), api, f, options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.must("upload", "--domain", "acme", "--repository", "lib", "--namespace", "n", "--package", "kit", "--package-version", "1", h.write("kit.txt", "kit"))
+	if err := plan.Apply(t.Context(), api, false, nil); err == nil || !strings.Contains(err.Error(), "packages have come to it since the plan was made") {
+		t.Errorf("a repository with packages is deleted without force: %v", err)
+	}
+	if got := h.get("packages[].package", "list-packages", "--domain", "acme", "--repository", "lib"); got != "kit" {
 		t.Error(got)
 	}
 }

@@ -307,7 +307,7 @@ func contains(enum, word string) bool {
 func (c *Connection) UnmarshalText(b []byte) error {
 	name, url, ok := strings.Cut(string(b), "=")
 	if !ok || name == "" || url == "" {
-		return fmt.Errorf("%q: want NAME=URL, like public:npmjs=http://127.0.0.1:9000/", b)
+		return fmt.Errorf("%s: want NAME=URL, like public:npmjs=http://127.0.0.1:9000/", shown(string(b)))
 	}
 	*c = Connection{Name: name, URL: url}
 	return nil

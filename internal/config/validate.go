@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"packhouse/internal/artifact"
@@ -143,11 +144,20 @@ func checkURL(text string) error {
 	u, err := url.Parse(text)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
-		return fmt.Errorf("%q is not a URL; write it like http://HOST:PORT/", text)
+		return fmt.Errorf("%s is not a URL; write it like http://HOST:PORT/", shown(text))
 	case u.User != nil:
 		return fmt.Errorf("the URL holds a password; give username and password of their own")
 	case u.RawQuery != "" || u.Fragment != "":
-		return fmt.Errorf("%q has a query or fragment; give the address without", text)
+		return fmt.Errorf("%s has a query or fragment; give the address without", shown(text))
 	}
 	return nil
+}
+
+// shown is an address for a message: of one that may hold a password or token,
+// nothing.
+func shown(address string) string {
+	if strings.ContainsAny(address, "@?#") {
+		return "the address"
+	}
+	return strconv.Quote(address)
 }

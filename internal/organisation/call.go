@@ -210,7 +210,12 @@ func (p *planner) remove(h resource) []Call {
 	case KindDomain:
 		return []Call{call("DeleteDomain", input("Domain", h.domain))}
 	case KindRepository:
-		return []Call{call("DeleteRepository", input("Domain", h.domain, "Repository", h.name))}
+		calls := []Call{call("DeleteRepository", input("Domain", h.domain, "Repository", h.name))}
+		if !p.options.Force && !p.filled[h.ref] { // else whoever forces it knows of the packages
+			look := Call{Operation: "ListPackages", Input: input("Domain", h.domain, "Repository", h.name, "MaxResults", 1), Empty: true}
+			calls = append([]Call{look}, calls...)
+		}
+		return calls
 	case KindPackageGroup:
 		return []Call{call("DeletePackageGroup", input("Domain", h.domain, "PackageGroup", h.name))}
 	case KindRetention:

@@ -112,7 +112,7 @@ func (d *decoder) repository(path, domain string, r *Repository, repos map[strin
 		case u == r.Name:
 			d.at(place, "%s cannot be its own upstream", u)
 		case !known:
-			d.at(place, "the upstream %s of %s is no repository that domain %s of this file has%s", clip(u), r.Name, domain, nearest(u, slices.Sorted(maps.Keys(repos))))
+			d.at(place, "the upstream %s of %s is no repository that domain %s of this file has%s", clip(u), r.Name, domain, meant(d, u, repos))
 		case r.Format != nil && up.Format != nil && *r.Format != "" && *up.Format != "" && *r.Format != *up.Format:
 			d.at(place, "%s is for %s packages only, and %s for %s", u, *up.Format, r.Name, *r.Format)
 		}
@@ -128,6 +128,9 @@ func (d *decoder) repository(path, domain string, r *Repository, repos map[strin
 		r.ExternalConnection = nil
 	}
 	d.distinct(path+"externalConnections", "external connection", r.ExternalConnections)
+	if len(r.ExternalConnections) > 1 {
+		d.at(path+"externalConnections[1]", "a repository has one external connection; another needs a repository of its own, as an upstream of this one")
+	}
 	d.retention(path+"retention", r.Retention)
 }
 
@@ -258,7 +261,7 @@ func (d *decoder) packageGroup(path string, g *PackageGroup, repos map[string]*R
 		d.distinct(place, "repository", list)
 		for i, name := range list {
 			if _, known := repos[name]; !known {
-				d.at(fmt.Sprintf("%s[%d]", place, i), "%s is no repository that this file has in the domain%s", clip(name), nearest(name, slices.Sorted(maps.Keys(repos))))
+				d.at(fmt.Sprintf("%s[%d]", place, i), "%s is no repository that this file has in the domain%s", clip(name), meant(d, name, repos))
 			}
 		}
 	}
@@ -311,7 +314,7 @@ func (f *File) checkIdentities(d *decoder) {
 		d.distinct(path+"groups", "group", u.Groups)
 		for j, g := range u.Groups {
 			if f.Groups != nil && !groups[g] {
-				d.at(fmt.Sprintf("%sgroups[%d]", path, j), "%s is no group of this file%s", clip(g), nearest(g, slices.Sorted(maps.Keys(groups))))
+				d.at(fmt.Sprintf("%sgroups[%d]", path, j), "%s is no group of this file%s", clip(g), meant(d, g, groups))
 			}
 		}
 	}
@@ -332,7 +335,7 @@ func (d *decoder) rights(path string, r Rights, policies map[string]bool) {
 	d.distinct(path+"attachedPolicies", "policy", r.AttachedPolicies)
 	for i, ref := range r.AttachedPolicies {
 		if !strings.HasPrefix(ref, "arn:") && !policies[ref] {
-			d.at(fmt.Sprintf("%sattachedPolicies[%d]", path, i), "%s is neither a policy of this file nor an ARN%s", clip(ref), nearest(ref, slices.Sorted(maps.Keys(policies))))
+			d.at(fmt.Sprintf("%sattachedPolicies[%d]", path, i), "%s is neither a policy of this file nor an ARN%s", clip(ref), meant(d, ref, policies))
 		}
 	}
 }
@@ -361,6 +364,9 @@ func (f *File) checkAlarms(d *decoder) {
 		if a.DatapointsToAlarm != nil && *a.DatapointsToAlarm > periods {
 			d.at(path+"datapointsToAlarm", "is more than the evaluationPeriods, %d", periods)
 		}
+		if most := window(a.Period) / max(a.Period, 1); periods > most && periods > 1 {
+			d.at(path+"evaluationPeriods", "period times evaluationPeriods may be a week, or a day when period is less than an hour: %d at most", most)
+		}
 		for key, list := range map[string][]string{"alarmActions": a.AlarmActions, "okActions": a.OKActions, "insufficientDataActions": a.InsufficientDataActions} {
 			d.distinct(path+key, "action", list)
 			if len(list) > maxActions {
@@ -368,11 +374,29 @@ func (f *File) checkAlarms(d *decoder) {
 			}
 			for j, ref := range list {
 				if !strings.HasPrefix(ref, "arn:") && !topics[ref] {
-					d.at(fmt.Sprintf("%s%s[%d]", path, key, j), "%s is neither a topic of this file nor an ARN%s", clip(ref), nearest(ref, slices.Sorted(maps.Keys(topics))))
+					d.at(fmt.Sprintf("%s%s[%d]", path, key, j), "%s is neither a topic of this file nor an ARN%s", clip(ref), meant(d, ref, topics))
 				}
 			}
 		}
 	}
+}
+
+// meant is nearest among the keys of a map, as long as problems are reported: in
+// a file that is all wrong it would take longer than everything else.
+func meant[V any](d *decoder, word string, known map[string]V) string {
+	if len(d.problems) >= maxProblems {
+		return ""
+	}
+	return nearest(word, slices.Sorted(maps.Keys(known)))
+}
+
+// window is how many seconds an alarm may look back.
+func window(period int64) int64 {
+	const hour, day, week = 3600, 86400, 604800
+	if period < hour {
+		return day
+	}
+	return week
 }
 
 // set tells whether there is anything in it.

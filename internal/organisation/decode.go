@@ -14,11 +14,14 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
 
 	"packhouse/internal/control/api"
+	"packhouse/internal/fault"
+	"packhouse/internal/policy"
 	"packhouse/internal/restjson"
 )
 
@@ -108,8 +111,13 @@ func (d *decoder) at(path, format string, args ...any) {
 	d.report(Position{}, format, args...)
 }
 
-// yamlLine finds the line in what the YAML parser says.
-var yamlLine = regexp.MustCompile(`^yaml: (?:unknown anchor .*|line ([0-9]+): )`)
+// What the YAML parser says: with a line, but for the first one. Where it is
+// the grammar that is broken the line is counted from 0.
+var (
+	yamlError   = regexp.MustCompile(`\Ayaml: (?:line ([0-9]+): )?(.*)\z`)
+	yamlGrammar = regexp.MustCompile(`\A(?:did not find expected (?:<|node content|key|'-'|',')|found (?:duplicate|incompatible|undefined) )`)
+	yamlAnchor  = regexp.MustCompile(`\Aunknown anchor '(.*)' referenced\z`)
+)
 
 func (d *decoder) file(data []byte, f *File) {
 	if len(data) > MaxFile {
@@ -127,13 +135,13 @@ func (d *decoder) file(data []byte, f *File) {
 		d.report(Position{1, 1}, "is empty; it wants domain or domains, see docs/organisation.md")
 		return
 	case err != nil:
-		d.syntax(err)
+		d.syntax(data, err)
 		return
 	}
 	var second yaml.Node
 	if err := dec.Decode(&second); !errors.Is(err, io.EOF) {
 		if err != nil {
-			d.syntax(err)
+			d.syntax(data, err)
 			return
 		}
 		d.report(placeOf(&second), "a file has one document, and this begins another")
@@ -146,15 +154,35 @@ func (d *decoder) file(data []byte, f *File) {
 	d.value(root, reflect.ValueOf(f).Elem(), meta{}, "", 0)
 }
 
-func (d *decoder) syntax(err error) {
-	text, at := err.Error(), Position{}
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
-		text = strings.TrimPrefix(text, m[0])
-		if line, err := strconv.Atoi(m[1]); err == nil {
-			at = Position{line, 1}
+// syntax reports what the YAML parser says. Where that names no line, it is
+// looked for.
+func (d *decoder) syntax(data []byte, err error) {
+	m := yamlError.FindStringSubmatch(err.Error())
+	if m == nil {
+		d.report(Position{}, "is not YAML: %v", err)
+		return
+	}
+	text, at := m[2], Position{1, 1}
+	if line, err := strconv.Atoi(m[1]); err == nil {
+		at.Line = line
+		if yamlGrammar.MatchString(text) {
+			at.Line = min(line+1, bytes.Count(bytes.TrimRight(data, " \n"), []byte("\n"))+1) // the end is a line of its own
 		}
 	}
-	d.report(at, "is not YAML: %s", strings.TrimPrefix(text, "yaml: "))
+	if m := yamlAnchor.FindStringSubmatch(text); m != nil {
+		at = placeIn(data, bytes.Index(data, []byte("*"+m[1])))
+	}
+	if text == "control characters are not allowed" {
+		at = placeIn(data, bytes.IndexFunc(data, func(r rune) bool { return unicode.IsControl(r) && !strings.ContainsRune("\t\n\r\u0085", r) }))
+	}
+	d.report(at, "is not YAML: %s", text)
+}
+
+// placeIn is the position of an offset in a file; the beginning of it when that
+// is below 0.
+func placeIn(data []byte, offset int) Position {
+	before := data[:max(offset, 0)]
+	return Position{bytes.Count(before, []byte("\n")) + 1, utf8.RuneCount(before[bytes.LastIndexByte(before, '\n')+1:]) + 1}
 }
 
 func placeOf(n *yaml.Node) Position { return Position{max(n.Line, 1), max(n.Column, 1)} }
@@ -485,7 +513,7 @@ var shapes = sync.OnceValue(func() map[string]shape {
 		"RoleName": {Min: 1, Max: 64, Pattern: name}, "PolicyName": {Min: 1, Max: 128, Pattern: name},
 		"Path":            {Min: 1, Max: 512, Pattern: path},
 		"PolicyReference": {Min: 1, Max: 2048, Pattern: `arn:\S+|[\w+=,.@-]+`},
-		"TopicName":       {Min: 1, Max: 256, Pattern: `[A-Za-z0-9_-]+(\.fifo)?`},
+		"TopicName":       {Min: 1, Max: 256, Pattern: `[A-Za-z0-9_-]+`},
 		"TopicReference":  {Min: 1, Max: 1024, Pattern: `arn:\S+|[A-Za-z0-9_-]+`},
 		"AlarmName":       {Min: 1, Max: 255, Pattern: `[^\x00-\x1F\x7F]+`}, "AlarmDescription": {Max: 1024},
 		"MetricName": {Min: 1, Max: 255}, "Namespace": {Min: 1, Max: 255, Pattern: `[^:].*`}, "MetricUnit": {Min: 1, Max: 64},
@@ -544,6 +572,10 @@ func (d *decoder) document(n *yaml.Node, into *Document, depth int) {
 		}
 		if _, err := dec.Token(); !errors.Is(err, io.EOF) {
 			d.report(placeOf(n), "want one JSON object")
+		}
+		// The text is held to the rules as it stands: of an element that it has twice the value has one.
+		if _, err := policy.Parse([]byte(n.Value)); err != nil {
+			d.report(placeOf(n), "%s", fault.Message(err))
 		}
 	} else {
 		into.Value = d.plain(n, depth)

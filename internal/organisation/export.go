@@ -19,7 +19,7 @@ import (
 // Secrets and access keys are not in it. notes tell what the server could not
 // say.
 func Export(ctx context.Context, api API, o Options, domain string) (f *File, notes []string, err error) {
-	s := site{o.Account, o.Region}
+	s := site{account: o.Account, region: o.Region}
 	have, err := read(ctx, api, s, nil, domain)
 	if err != nil {
 		return nil, nil, err

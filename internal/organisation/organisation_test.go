@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -34,8 +35,14 @@ func TestParse_SaysWhatIsWrongWhere(t *testing.T) {
 		{"", "o.yaml:1:1: is empty"},
 		{"[]", "o.yaml:1:1: want keys with values, not a list"},
 		{"domain: acme\n---\ndomain: b", "a file has one document"},
-		{"domain: [", "is not YAML"},
-		{"domain: *x", "is not YAML"},
+		{"domain: [", "o.yaml:1:1: is not YAML: "},
+		{"domain: *x", "o.yaml:1:9: is not YAML: unknown anchor 'x' referenced"},
+		{"domain: acme\ntags:\n  é: *none", "o.yaml:3:6: is not YAML: unknown anchor 'none' referenced"},
+		{"domain: acme\n\n\nrepositories: }", "o.yaml:4:1: is not YAML: did not find expected node content"},
+		{"domain: acme\ntags:\n  a: b\n c: d", "o.yaml:4:1: is not YAML: did not find expected key"},
+		{"domain: acme\n\ntags: {a: b", "o.yaml:3:1: is not YAML: did not find expected ',' or '}'"},
+		{"domain: acme\n\ntags: {a: @b}", "o.yaml:3:1: is not YAML: found character that cannot start any token"},
+		{"domain: acme\ntags: {a: \"b\x01\"}", "o.yaml:2:13: is not YAML: control characters are not allowed"},
 		{"users:\n", ""},
 		{"domain: Acme", `o.yaml:1:9: "Acme" is not valid here: it must match`},
 		{"domain: a", `1:9: "a" is shorter than 2 characters`},
@@ -56,6 +63,7 @@ func TestParse_SaysWhatIsWrongWhere(t *testing.T) {
 		{"domain: acme\nrepositories:\n  - {name: aa}\n  - {name: aa}", "4:12: the repository aa is declared twice, before in entry 1"},
 		{"domain: acme\nrepositories:\n  - {name: aa, format: npm, upstreams: [bb]}\n  - {name: bb, format: pypi}", "bb is for pypi packages only, and aa for npm"},
 		{"domain: acme\nrepositories:\n  - {name: aa, externalConnection: 'x:y', externalConnections: []}", "give either"},
+		{"domain: acme\nrepositories:\n  - {name: aa, externalConnections: [public:npmjs, public:pypi]}", "3:52: a repository has one external connection"},
 		{"domain: acme\nretention: {keepDays: 0}", "2:23: 0 is less than 1"},
 		{"domain: acme\nretention: {keepDays: soon}", `2:23: want a whole number, not "soon"`},
 		{"domain: acme\nretention: {keepDays: 1, retentionDays: 2}", "2:26: retentionDays is given twice"},
@@ -75,6 +83,7 @@ func TestParse_SaysWhatIsWrongWhere(t *testing.T) {
 		{"domain: acme\ntags: {'aws:x': y}", "2:17: the prefix aws: is reserved"},
 		{"domain: acme\npolicy: nonsense", "2:9: want a policy, inline or as JSON text"},
 		{"domain: acme\npolicy: {Statement: []}", "2:9: "},
+		{`{"domain": "acme", "policy": "{\"Statement\":[{\"Effect\":\"Deny\",\"Effect\":\"Allow\",\"Principal\":\"*\",\"Action\":\"codeartifact:DescribeDomain\",\"Resource\":\"*\"}]}"}`, `1:30: policy document: element "Effect" stands twice in one object`},
 		{"domain: acme\npackageGroups:\n  - pattern: npm", "3:14: "},
 		{"domain: acme\npackageGroups:\n  - {pattern: /*, originRestrictions: {PUBLISH: INHERIT}}", "the root group has nothing to inherit from"},
 		{"domain: acme\npackageGroups:\n  - {pattern: /npm/*, originRestrictions: {PUBLISHING: BLOCK}}", `"PUBLISHING" is not one of`},
@@ -91,6 +100,9 @@ func TestParse_SaysWhatIsWrongWhere(t *testing.T) {
 		{"alarms:\n  - {name: a, namespace: n, metricName: m, period: 90, threshold: 1, comparisonOperator: GreaterThanThreshold, statistic: Sum}", "2:52: 90 is not a multiple of 60"},
 		{"alarms:\n  - {name: a, namespace: n, metricName: m, period: 60, threshold: 1, comparisonOperator: GreaterThanThreshold, extendedStatistic: p99}", `unknown key "extendedStatistic"`},
 		{"alarms:\n  - {name: a, namespace: n, metricName: m, period: 60, threshold: 1, comparisonOperator: GreaterThanThreshold, statistic: Sum, datapointsToAlarm: 2}", "is more than the evaluationPeriods, 1"},
+		{"alarms:\n  - {name: a, namespace: n, metricName: m, period: 60, evaluationPeriods: 1441, threshold: 1, comparisonOperator: GreaterThanThreshold, statistic: Sum}", "2:75: period times evaluationPeriods may be a week, or a day when period is less than an hour: 1440 at most"},
+		{"alarms:\n  - {name: a, namespace: n, metricName: m, period: 86400, evaluationPeriods: 8, threshold: 1, comparisonOperator: GreaterThanThreshold, statistic: Sum}", "7 at most"},
+		{"topics:\n  - {name: a.fifo}", `"a.fifo" is not valid here`},
 		{"topics:\n  - {name: a, subscriptions: [{protocol: sms, endpoint: x}]}", `"sms" is not one of`},
 		{"a: &a [*a]", "unknown key"},
 		{"\xff", "is not UTF-8 text"},
@@ -119,6 +131,18 @@ func TestParse_ManyAliasesCostLittle(t *testing.T) {
 	deep := "domain: acme\npolicy: " + strings.Repeat("[", 500) + strings.Repeat("]", 500)
 	if _, err := Parse("o.yaml", []byte(deep)); err == nil {
 		t.Error("500 deep is taken")
+	}
+}
+
+// A file of which every line is wrong took a quarter of an hour.
+func TestParse_ManyMistakesCostLittle(t *testing.T) {
+	var b strings.Builder
+	b.WriteString("domain: acme\nrepositories:\n")
+	for i := range 20_000 {
+		fmt.Fprintf(&b, "  - {name: repository-%d, upstreams: [upstream-%d]}\n", i, i)
+	}
+	if _, err := Parse("o.yaml", []byte(b.String())); err == nil || strings.Count(err.Error(), "\n") != maxProblems-1 {
+		t.Errorf("%v", err)
 	}
 }
 
@@ -333,7 +357,7 @@ func FuzzParse(f *testing.F) {
 		if err != nil {
 			return
 		}
-		s := site{"123456789012", "us-east-1"}
+		s := site{account: "123456789012", region: "us-east-1"}
 		text, err := file.Marshal()
 		if err != nil {
 			t.Fatalf("%q cannot be written: %v", data, err)

@@ -59,11 +59,13 @@ type FieldChange struct {
 }
 
 // Call is one call of the API. With Absent it is made only to see that there is
-// nothing yet that would be overwritten.
+// nothing yet that would be overwritten, with Empty that a repository still holds
+// no packages that would be deleted.
 type Call struct {
 	Operation string         `json:"operation"`
 	Input     map[string]any `json:"input"`
 	Absent    bool           `json:"mustBeAbsent,omitzero"`
+	Empty     bool           `json:"mustBeEmpty,omitzero"`
 }
 
 // Options say how a file is compared with a server.
@@ -82,11 +84,12 @@ func (p *Plan) Empty() bool { return len(p.Changes) == 0 && len(p.Extra) == 0 }
 
 // Make compares a file with the server behind api.
 func Make(ctx context.Context, api API, f *File, o Options) (*Plan, error) {
-	s := site{o.Account, o.Region}
+	s := site{account: o.Account, region: o.Region}
 	have, err := read(ctx, api, s, f, "")
 	if err != nil {
 		return nil, err
 	}
+	s.paths = have.pathOf
 	p := &planner{options: o, site: s, want: f, state: have, there: map[ref]resource{}, seen: map[ref]bool{}, plan: &Plan{Changes: []Change{}, Extra: []Resource{}, Notes: []string{}}}
 	for _, r := range have.file.resources(s) {
 		p.there[r.ref] = r
@@ -323,8 +326,8 @@ func (p *planner) extra() {
 	})
 	for _, r := range going {
 		named := Resource{r.kind, r.String()}
-		if r.kind == KindUser && r.name == p.self {
-			p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("user %s is not in the file, and is not deleted because it is who asks", r.name))
+		if r.ref == p.self {
+			p.plan.Notes = append(p.plan.Notes, fmt.Sprintf("%s %s is not in the file, and is not deleted because it is who asks", r.kind, r.name))
 			continue
 		}
 		if !p.options.Prune {
@@ -420,8 +423,10 @@ func (p *Plan) Apply(ctx context.Context, api API, force bool, done func(Change)
 
 func (c Change) apply(ctx context.Context, api API) error {
 	for _, call := range c.Calls {
-		_, err := api.Call(ctx, call.Operation, call.Input)
+		out, err := api.Call(ctx, call.Operation, call.Input)
 		switch {
+		case call.Empty && len(listOf(out, "packages")) > 0:
+			return errors.New("packages have come to it since the plan was made; look at the plan again")
 		case call.Absent && err == nil:
 			return errors.New("somebody else has made it meanwhile; look at the plan again")
 		case call.Absent && isMissing(err):

@@ -51,7 +51,7 @@ type state struct {
 	versions  map[string][]any  // of managed policies that do not count any more, oldest first
 	pathOf    map[string]string // of managed policies
 	subs      map[ref]string    // ARNs of subscriptions, by topic in name and the place in part
-	self      string            // the user who calls; empty when it is none
+	self      ref               // the user or role who calls; zero when it is neither
 	missing   map[string]string // operations the server does not know, by what they are for
 	extras    []ref             // in domains that the file does not have
 }
@@ -657,7 +657,7 @@ func (r *reader) users(ctx context.Context) error {
 		u := &r.file.Users[i]
 		u.Name, u.Path = text(row, "UserName"), new(text(row, "Path"))
 		if text(row, "Arn") == text(me, "Arn") {
-			r.self = u.Name
+			r.self = ref{kind: KindUser, name: u.Name}
 		}
 		u.Groups = []string{}
 		who := map[string]any{"UserName": u.Name}
@@ -700,12 +700,21 @@ func (r *reader) roles(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	me, err := r.call(ctx, "GetCallerIdentity", nil)
+	if err != nil {
+		return err
+	}
+	_, session, _ := strings.Cut(text(me, "Arn"), ":assumed-role/")
+	mine, _, _ := strings.Cut(session, "/")
 	r.file.Roles = make([]Role, len(rows))
 	for i, row := range rows {
 		name := text(row, "RoleName")
 		out, err := r.call(ctx, "GetRole", map[string]any{"RoleName": name})
 		if err != nil {
 			return err
+		}
+		if mine != "" && strings.EqualFold(name, mine) {
+			r.self = ref{kind: KindRole, name: name}
 		}
 		role := object(out, "Role")
 		into := &r.file.Roles[i]

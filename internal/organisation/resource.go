@@ -1,6 +1,7 @@
 package organisation
 
 import (
+	"cmp"
 	"encoding/json"
 	"maps"
 	"slices"
@@ -78,7 +79,10 @@ const (
 )
 
 // site is what references to ARNs are resolved with.
-type site struct{ account, region string }
+type site struct {
+	account, region string
+	paths           map[string]string // that managed policies have on the server, by name
+}
 
 func (s site) policyARN(name, path string) string {
 	return arn.Policy(s.account, path, name).String()
@@ -95,7 +99,7 @@ func (f *File) resources(s site) (out []resource) {
 	}
 	paths := map[string]string{}
 	for _, p := range f.Policies {
-		paths[p.Name] = "/"
+		paths[p.Name] = cmp.Or(s.paths[p.Name], "/")
 		fields := map[string]any{"document": canonical(p.Document)}
 		if p.Path != nil {
 			fields["path"], paths[p.Name] = *p.Path, *p.Path
