@@ -12,6 +12,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"packhouse/internal/artifact"
+	"packhouse/internal/catalog"
 	"packhouse/internal/format"
 	"packhouse/internal/format/formattest"
 	"packhouse/internal/format/pypi"
@@ -162,6 +163,56 @@ func TestYank(t *testing.T) {
 	h.SetStatus("internal", coordinates("hello"), "1.0", artifact.Unlisted)
 	if got := yanks(); got != 2 {
 		t.Errorf("%d files of an Unlisted version are yanked", got)
+	}
+}
+
+// TestLook: to be asked what a version says of itself is no download.
+func TestLook(t *testing.T) {
+	outside := upstreamtest.PyPI(t, txtar.Parse([]byte("-- far/1.0/METADATA --\nSummary: far away\nRequires-Dist: left-pad\n\nAll of it.\n-- far/1.0/far.py --\n")))
+	h := formattest.NewHouse(t, pypi.New(), formattest.Options{Outside: outside.URL + "simple/"})
+	h.Repository("internal")
+	h.Repository("public", formattest.Connection)
+	h.Repository("app", "internal", "public")
+	h.Quota("app", catalog.Limits{Versions: new(int64(9))})
+	post(t, h, 200, upload("hello", "1.0", wheelName("hello", "1.0"), wheelOf("hello", "1.0", "")))
+	for path, want := range map[string][]string{
+		"pypi/hello/json": {`"summary":"says hello"`, `"requires_dist":["left-pad`, `# Hello`, `"classifiers":[]`, `"author":""`},
+		"pypi/far/json":   {`"summary":"far away"`, `"requires_dist":["left-pad"]`, `All of it.`},
+		filePath("hello", "1.0", wheelName("hello", "1.0")) + ".metadata": {"Summary: says hello"},
+		filePath("far", "1.0", wheelName("far", "1.0")) + ".metadata":     {"Summary: far away"},
+	} {
+		a := h.Get("app", path)
+		for _, text := range want {
+			if a.Status != http.StatusOK || !strings.Contains(string(a.Body), text) {
+				t.Errorf("%s: %d without %s: %s", path, a.Status, text, a.Body)
+			}
+		}
+	}
+	if held := h.Held("app"); held.Versions != 0 {
+		t.Errorf("asked what versions say of themselves it has taken %d over", held.Versions)
+	}
+	if n := outside.Count("GET *.whl") + outside.Count("GET *.tar.gz"); n != 0 {
+		t.Errorf("%d files were fetched", n)
+	}
+	h.Get("app", filePath("hello", "1.0", wheelName("hello", "1.0")))
+	if held := h.Held("app"); held.Versions != 1 {
+		t.Errorf("after a download it has %d versions, want 1", held.Versions)
+	}
+}
+
+// TestMetadata_OfOutside: what a remote gives in place of core metadata without a
+// digest is not passed on, least of all for good.
+func TestMetadata_OfOutside(t *testing.T) {
+	outside := upstreamtest.PyPI(t, txtar.Parse([]byte("-- hello/1.0/METADATA --\nSummary: one\n-- hello/1.0/hello.py --\n-- hello/1.0/release.json --\n{\"core-metadata\":\"true\"}\n")))
+	h := formattest.NewHouse(t, pypi.New(), formattest.Options{Outside: outside.URL + "simple/"})
+	h.Repository("public", formattest.Connection)
+	outside.Fail("GET *.whl.metadata", upstreamtest.Fault{HTML: true})
+	for range 2 {
+		a := h.Get("public", filePath("hello", "1.0", wheelName("hello", "1.0"))+".metadata")
+		if a.Status != http.StatusOK || !strings.Contains(string(a.Body), "Summary: one") {
+			t.Errorf("metadata: %d %s", a.Status, a.Body)
+		}
+		outside.Heal()
 	}
 }
 
