@@ -79,7 +79,7 @@ func entries(v *registry.Listed) ([]entry, error) {
 	}
 	for i := range v.Assets { // held in reach, and not known to this copy of the version
 		if a := &v.Assets[i]; stored[a.Name] != nil {
-			add(file{Name: a.Name})
+			add(file{Name: a.Name, Yanked: m.Yanked})
 		}
 	}
 	return all, nil

@@ -166,6 +166,46 @@ func TestYank(t *testing.T) {
 	}
 }
 
+// TestYank_Upstream: files that a version took over from an upstream later, or
+// may take over still, are yanked with it where that is done.
+func TestYank_Upstream(t *testing.T) {
+	h := house(t)
+	h.Repository("app", "internal")
+	wheel, sdist := wheelName("hello", "1.0"), sdistName("hello", "1.0")
+	tagged := strings.Replace(wheel, "py3-none", "1-py3-none", 1)
+	get := func(file string) {
+		if a := h.Get("app", filePath("hello", "1.0", file)); a.Status != http.StatusOK {
+			t.Errorf("%s: %d %s", file, a.Status, a.Body)
+		}
+	}
+	yanks := func() int { return strings.Count(string(h.Get("app", "simple/hello/").Body), "data-yanked=") }
+	yank := func(method, path string, want int) {
+		a := h.Do(formattest.Admin, "app", formattest.Call{Method: method, Path: "simple/hello/1.0/" + path})
+		if got := yanks(); a.Status != http.StatusNoContent || got != want {
+			t.Errorf("%s %s: %d %s; %d files are yanked, want %d", method, path, a.Status, a.Body, got, want)
+		}
+	}
+	post(t, h, 200, upload("hello", "1.0", wheel, wheelOf("hello", "1.0", "")))
+	get(wheel)
+	post(t, h, 200, upload("hello", "1.0", sdist, sdistOf("hello", "1.0")))
+	get(sdist)
+	yank(http.MethodPut, sdist+"/yanked", 1)
+	yank(http.MethodPut, "yanked", 2)
+	post(t, h, 200, upload("hello", "1.0", tagged, wheelOf("hello", "1.0", "tagged")))
+	if got := yanks(); got != 3 {
+		t.Errorf("with a file that is new in the upstream %d are yanked, want 3", got)
+	}
+	get(tagged)
+	yank(http.MethodDelete, tagged+"/yanked", 2)
+	yank(http.MethodDelete, "yanked", 0)
+
+	post(t, h, 204, formattest.Call{Method: http.MethodPut, Path: "simple/hello/1.0/yanked"})
+	post(t, h, 200, upload("hello", "1.0", "hello-1.0.zip", zipSdistOf("hello", "1.0")))
+	if got := strings.Count(string(h.Get("internal", "simple/hello/").Body), "data-yanked="); got != 4 {
+		t.Errorf("with a file published to a yanked version %d are yanked, want 4", got)
+	}
+}
+
 // TestLook: to be asked what a version says of itself is no download.
 func TestLook(t *testing.T) {
 	outside := upstreamtest.PyPI(t, txtar.Parse([]byte("-- far/1.0/METADATA --\nSummary: far away\nRequires-Dist: left-pad\n\nAll of it.\n-- far/1.0/far.py --\n")))
