@@ -272,6 +272,11 @@ func TestIndex_Forms(t *testing.T) {
 			}
 		}
 	}
+	// PEP 714 leaves the older name to the HTML form: pip 22.3 to 23.1 fails on it.
+	file := string(h.Do(formattest.Admin, "internal", formattest.Call{Path: "simple/hello/", Header: http.Header{"Accept": {simpleJSON}}}).Body)
+	if !strings.Contains(file, `"core-metadata":{"sha256":`) || strings.Contains(file, "dist-info-metadata") {
+		t.Errorf("json: %s", file)
+	}
 	for path, want := range map[string]string{"simple": "simple/", "simple/Hello/": "../hello/", "simple/hello": "hello/", "simple/HeL.lo": "hel-lo/"} {
 		if a := h.Get("internal", path); a.Status != http.StatusMovedPermanently || a.Header.Get("Location") != want {
 			t.Errorf("%s: %d to %q, want %q", path, a.Status, a.Header.Get("Location"), want)
