@@ -16,7 +16,7 @@ exec </dev/null
 NPM10=10.9.9 NPM11=11.21.2 YARN1=1.22.22 YARN4=4.18.1 PNPM=12.21.0 BUN=1.4.5
 NUGET=5.8.0
 AWSCLI=1.45.11 BOTO3=1.43.11
-PIP_OLD=19.3.1 PIP_NEW=26.3 UV=0.13.9 TWINE=7.0.0 POETRY=2.5.1 PDM=2.29.4 PDM_BACKEND=2.5.0 HISHEL=1.4.0 FLIT=4.2.0 PIPENV=2026.10.3
+PIP_OLD=19.3.1 PIP_23=23.0.1 PIP_NEW=26.3 UV=0.13.9 TWINE=7.0.0 POETRY=2.5.1 PDM=2.29.4 PDM_BACKEND=2.5.0 HISHEL=1.4.0 FLIT=4.2.0 PIPENV=2026.10.3
 MAVEN3=3.10.0 MAVEN4=4.0.0-rc-6 IVY=2.5.3 COURSIER=2.1.24 # beside the mvn and gradle of the machine
 
 CACHE=${XDG_CACHE_HOME:-$HOME/.cache}/packhouse-test
@@ -199,6 +199,7 @@ while read -r dir specs; do
   [ "$(cat "$CLIENTS/$dir/.installed" 2>/dev/null)" = "$specs" ] || step 300 "$specs" bash -c 'python_client "$@"' _ "$dir" $specs
 done <<LIST
 pip-old pip==$PIP_OLD
+pip-23 pip==$PIP_23
 pip-new pip==$PIP_NEW
 uv uv==$UV
 twine twine==$TWINE flit==$FLIT

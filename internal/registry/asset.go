@@ -54,6 +54,40 @@ func (s *Service) content(ctx context.Context, root *node, k contentKey) (*Conte
 // each connection may cost one more, by not having what it was thought to have.
 const maxTurns = 5
 
+// Peek is Asset for who reads an asset to say something of it rather than hand it
+// out: what this repository or an upstream holds is read where it is, and
+// retained nowhere (section 7.2). Nothing outside is asked for: nil when the
+// asset is only there.
+func (r *Repo) Peek(ctx context.Context, c artifact.Coordinates, version, name string) (*Content, error) {
+	r.does(readAction, c, version)
+	if err := r.MayRead(ctx); err != nil {
+		return nil, err
+	}
+	return r.service.peek(ctx, r.node, contentKey{r.node.repo.ID, c, version, name})
+}
+
+// peek is Peek for a caller who may read. What it finds in an upstream is not
+// cached, or a download would no longer retain it.
+func (s *Service) peek(ctx context.Context, root *node, k contentKey) (*Content, error) {
+	if content, ok := s.contents.cache.GetIfPresent(k); ok && content.stamp.current(s) {
+		return content, nil
+	}
+	st := s.stampOf(root.graph.domain.ID, k.c)
+	root, err := s.current(ctx, root)
+	if err != nil {
+		return nil, err
+	}
+	v, err := s.look(ctx, root, k.c)
+	if err != nil {
+		return nil, err
+	}
+	h, err := s.find(ctx, v, k)
+	if err != nil || h.source != nil {
+		return nil, err
+	}
+	return s.stored(ctx, st, root, h)
+}
+
 // Beside gives a small file that the remote of a version keeps for one of its
 // assets, by the name that the remote's Locate knows it under. It is kept with
 // the remote's documents and retained nowhere. NotFound when the version does

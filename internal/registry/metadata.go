@@ -264,7 +264,8 @@ func (r *Repo) Packages(ctx context.Context, f artifact.Format, namespace *strin
 
 // Derive gives what is made of one asset, as finished bytes: derive runs when
 // there is none or the asset is another one, once for any number of callers.
-// kind names what is made of it. An asset that is only outside is fetched.
+// kind names what is made of it. An asset that is only outside is fetched; one
+// that an upstream holds is not retained for it.
 func (r *Repo) Derive(ctx context.Context, c artifact.Coordinates, version, asset, kind, contentType string,
 	derive func(content io.ReaderAt, size int64, w io.Writer) error,
 ) (*Document, error) {
@@ -280,7 +281,11 @@ func (r *Repo) Derive(ctx context.Context, c artifact.Coordinates, version, asse
 	}
 	d, err := s.builds.Do(ctx, k, func(ctx context.Context) (*Document, error) {
 		st := s.stampOf(root.graph.domain.ID, c)
-		content, err := s.content(ctx, root, contentKey{root.repo.ID, c, version, asset})
+		key := contentKey{root.repo.ID, c, version, asset}
+		content, err := s.peek(ctx, root, key)
+		if err == nil && content == nil {
+			content, err = s.content(ctx, root, key)
+		}
 		if err != nil {
 			return nil, err
 		}

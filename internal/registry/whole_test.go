@@ -562,3 +562,39 @@ func TestBesideAndDerive(t *testing.T) {
 		t.Errorf("packages %v, %v", names, err)
 	}
 }
+
+// TestPeek: who looks into an asset of an upstream retains nothing; who downloads
+// it afterwards does.
+func TestPeek(t *testing.T) {
+	h, s := wheelHouse(t, map[string]string{"thing/1/a": "A"})
+	c := artifact.Coordinates{Format: artifact.PyPI, Name: "thing"}
+	if got, err := h.open("app").Peek(t.Context(), c, "1", "a"); got != nil || err != nil {
+		t.Errorf("what is only outside: %v, %v", got, err)
+	}
+	if n := s.count("thing/1/a"); n != 0 {
+		t.Errorf("it was fetched %d times", n)
+	}
+	h.mustTake("public", artifact.PyPI, "1", "a", "A")
+	upper := func(r io.ReaderAt, _ int64, w io.Writer) error {
+		_, err := io.Copy(w, io.NewSectionReader(r, 0, 1))
+		return err
+	}
+	if _, err := h.open("app").Derive(t.Context(), c, "1", "a", "copy", "text/plain", upper); err != nil {
+		t.Error(err)
+	}
+	got, err := h.open("app").Peek(t.Context(), c, "1", "a")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := got.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if b, err := io.ReadAll(io.NewSectionReader(f, 0, f.Size())); string(b) != "A" || err != nil {
+		t.Errorf("peeked %q, %v", b, err)
+	}
+	h.wantStored("app", artifact.PyPI, "1")
+	h.mustTake("app", artifact.PyPI, "1", "a", "A")
+	h.wantStored("app", artifact.PyPI, "1", "a=A claimed", "a")
+}

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -143,6 +144,7 @@ func TestPut_RefusesWhatContradictsItself(t *testing.T) {
 		"another hash":    {"tools/cli/1.0/a", []string{"X-Amz-Content-Sha256", strings.Repeat("0", 64)}, "does not have the hash"},
 		"no hash":         {"tools/cli/1.0/a", []string{"X-Amz-Content-Sha256", "abc"}, "64 hexadecimal digits"},
 		"a flag":          {"tools/cli/1.0/a?unfinished=yes", nil, "unfinished: must be true or false"},
+		"a bare flag":     {"tools/cli/1.0/a?unfinished", nil, "unfinished: must be true or false"},
 		"a query":         {"tools/cli/1.0/a?unfinished=%zz", nil, "query"},
 		"compressed":      {"tools/cli/1.0/a", []string{"Content-Encoding", "gzip"}, "kept as they are sent"},
 		"a part":          {"tools/cli/1.0/a", []string{"Content-Range", "bytes 0-4/10"}, "whole"},
@@ -213,7 +215,10 @@ func TestPut_DeniedBeforeTheBodyIsAskedFor(t *testing.T) {
 	r.ContentLength = 1 << 40
 	r.Header.Set("Authorization", "Bearer "+formattest.Admin)
 	r.Header.Set("Expect", "100-continue")
-	res, err := http.DefaultTransport.RoundTrip(r)
+	// The usual transport sends the body after a second without an answer.
+	transport := &http.Transport{ExpectContinueTimeout: time.Minute}
+	defer transport.CloseIdleConnections()
+	res, err := transport.RoundTrip(r)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -195,10 +195,13 @@ func publish(w http.ResponseWriter, r *format.Request, c artifact.Coordinates, v
 
 // statusWanted reads ?unfinished=true, which says that more files will follow.
 func statusWanted(query url.Values) (artifact.Status, error) {
-	switch query.Get("unfinished") {
+	if !query.Has("unfinished") {
+		return artifact.Published, nil
+	}
+	switch query.Get("unfinished") { // empty may mean either, and what is published is closed for good
 	case "true":
 		return artifact.Unfinished, nil
-	case "", "false":
+	case "false":
 		return artifact.Published, nil
 	}
 	return "", fault.Field("unfinished", "must be true or false")

@@ -1,6 +1,7 @@
 package pypi
 
 import (
+	"cmp"
 	"net/http"
 	"strings"
 
@@ -23,14 +24,49 @@ type release struct {
 }
 
 type info struct {
-	metadata     `json:",inline"`
-	Description  string            `json:"description"`
-	ProjectURLs  map[string]string `json:"project_urls"`
-	ProjectURL   string            `json:"project_url"`
-	PackageURL   string            `json:"package_url"`
-	ReleaseURL   string            `json:"release_url"`
-	Yanked       bool              `json:"yanked"`
-	YankedReason *string           `json:"yanked_reason"`
+	Author            string            `json:"author"`
+	AuthorEmail       string            `json:"author_email"`
+	Classifiers       []string          `json:"classifiers"`
+	Description       string            `json:"description"`
+	ContentType       string            `json:"description_content_type"`
+	DownloadURL       string            `json:"download_url"`
+	Dynamic           []string          `json:"dynamic"`
+	HomePage          string            `json:"home_page"`
+	Keywords          string            `json:"keywords"`
+	License           string            `json:"license"`
+	LicenseExpression string            `json:"license_expression"`
+	LicenseFiles      []string          `json:"license_files"`
+	Maintainer        string            `json:"maintainer"`
+	MaintainerEmail   string            `json:"maintainer_email"`
+	MetadataVersion   string            `json:"metadata_version"`
+	Name              string            `json:"name"`
+	PackageURL        string            `json:"package_url"`
+	Platform          []string          `json:"platform"`
+	ProjectURL        string            `json:"project_url"`
+	ProjectURLs       map[string]string `json:"project_urls"`
+	ProvidesExtra     []string          `json:"provides_extra"`
+	ReleaseURL        string            `json:"release_url"`
+	RequiresDist      []string          `json:"requires_dist"`
+	RequiresPython    string            `json:"requires_python"`
+	Summary           string            `json:"summary"`
+	Version           string            `json:"version"`
+	Yanked            bool              `json:"yanked"`
+	YankedReason      *string           `json:"yanked_reason"`
+}
+
+// take fills in what core metadata say.
+func (i *info) take(m *metadata) {
+	i.Author, i.AuthorEmail, i.Maintainer, i.MaintainerEmail = m.Author, m.AuthorEmail, m.Maintainer, m.MaintainerEmail
+	i.Classifiers, i.Dynamic, i.Keywords, i.Platform = m.Classifiers, m.Dynamic, m.Keywords, m.Platform
+	i.License, i.LicenseExpression, i.LicenseFiles = m.License, m.LicenseExpression, m.LicenseFiles
+	i.DownloadURL, i.HomePage, i.Summary = m.DownloadURL, m.HomePage, m.Summary
+	i.MetadataVersion, i.Name, i.ContentType = m.MetadataVersion, m.Name, m.ContentType
+	i.ProvidesExtra, i.RequiresDist, i.RequiresPython = m.ProvidesExtra, m.RequiresDist, m.RequiresPython
+	for _, text := range m.ProjectURLs {
+		if label, address, ok := strings.Cut(text, ","); ok {
+			i.ProjectURLs[strings.TrimSpace(label)] = strings.TrimSpace(address)
+		}
+	}
 }
 
 // archive is one file.
@@ -76,7 +112,7 @@ func serveJSON(w http.ResponseWriter, r *format.Request, rest string) error {
 	if err != nil {
 		return err
 	}
-	said.Info.Description = describe(r, c, v)
+	said.Info.describe(v, metadataOf(r, c, v))
 	b, err := json.Marshal(said, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 	if err != nil {
 		return err
@@ -87,6 +123,7 @@ func serveJSON(w http.ResponseWriter, r *format.Request, rest string) error {
 // chosen is a version to show.
 type chosen struct {
 	*registry.Listed
+	project  string // its normalised name
 	files    []entry
 	manifest manifest
 }
@@ -102,7 +139,7 @@ func releaseOf(l *registry.Listing, base, number string, one bool) (said release
 			return nil
 		}
 		if best == nil || newer(v, files, best) {
-			best = &chosen{Listed: v, files: files}
+			best = &chosen{Listed: v, project: l.Coordinates.Name, files: files}
 		}
 		return nil
 	})
@@ -120,25 +157,29 @@ func releaseOf(l *registry.Listing, base, number string, one bool) (said release
 		said.Releases = nil
 	}
 	i := &said.Info
-	if m := best.manifest.Metadata; m != nil {
-		i.metadata = *m
-	}
-	if i.Name == "" {
-		i.Name = l.Coordinates.Name
-	}
-	i.Version, i.ProjectURLs = best.Number, map[string]string{}
-	for _, text := range i.metadata.ProjectURLs {
-		if label, address, ok := strings.Cut(text, ","); ok {
-			i.ProjectURLs[strings.TrimSpace(label)] = strings.TrimSpace(address)
-		}
-	}
 	i.PackageURL = base + "simple/" + l.Coordinates.Name + "/"
 	i.ProjectURL, i.ReleaseURL = i.PackageURL, i.PackageURL
 	i.Yanked, i.YankedReason = allYanked(best.files)
-	if i.RequiresPython == "" {
-		i.RequiresPython = best.files[0].RequiresPython
-	}
 	return said, best, nil
+}
+
+// describe fills in what is said of a version: in its manifest, else in the core
+// metadata that were found, which alone have the description.
+func (i *info) describe(v *chosen, found *metadata) {
+	i.ProjectURLs = map[string]string{}
+	if m := cmp.Or(v.manifest.Metadata, found); m != nil {
+		i.take(m)
+	}
+	if found != nil {
+		i.Description = found.Description
+	}
+	if i.Name == "" {
+		i.Name = v.project
+	}
+	if i.RequiresPython == "" {
+		i.RequiresPython = v.files[0].RequiresPython
+	}
+	i.Version = v.Number
 }
 
 // newer tells whether v is rather the version to describe than best: yanked
@@ -197,49 +238,53 @@ func archives(base string, c artifact.Coordinates, files []entry) []archive {
 	return all
 }
 
-// describe finds the description of a version, which no manifest holds: beside a
-// wheel at its remote, or in a file that is here. Nothing is fetched for it, and
-// that there is none to be had is no failure.
-func describe(r *format.Request, c artifact.Coordinates, v *chosen) string {
-	ctx := r.Context()
-	for i := range v.files {
-		e := &v.files[i]
-		if !isStored(v.Listed, e.Name) {
-			if body, err := r.Repo.Beside(ctx, c, v.Number, e.Name+metadataSuffix); err == nil && isWheel(e.Name) {
-				if m, ok := parseMetadata(body); ok && m.Description != "" {
-					return m.Description
-				}
-			}
-			continue
+// metadataOf finds the core metadata of a version with its description, which no
+// manifest holds: in a file that is held in reach, or beside a wheel at its
+// remote. No distribution is fetched for it and nothing retained, and that there
+// are none to be had is no failure.
+func metadataOf(r *format.Request, c artifact.Coordinates, v *chosen) (best *metadata) {
+	for i := range min(len(v.files), maxCandidates) {
+		m, err := metadataIn(r, c, v.Number, v.files[i].Name)
+		if fault.Is(err, fault.Upstream) {
+			break // it would not answer for the next file either
 		}
-		content, err := r.Repo.Asset(ctx, c, v.Number, e.Name)
-		if err != nil {
-			continue
+		if m != nil && (best == nil || m.Description != "") {
+			best = m
 		}
-		f, err := content.Open(ctx)
-		if err != nil {
-			continue
-		}
-		d, ok := parseFileName(e.Name, c.Name)
-		var found contents
-		if ok {
-			found, err = readDistribution(d, f, f.Size())
-		}
-		_ = f.Close()
-		if err == nil && found.metadata != nil && found.metadata.Description != "" {
-			return found.metadata.Description
+		if best != nil && best.Description != "" {
+			break
 		}
 	}
-	return ""
+	return best
 }
 
-func isStored(v *registry.Listed, name string) bool {
-	for i := range v.Assets {
-		if v.Assets[i].Name == name {
-			return true
-		}
+func metadataIn(r *format.Request, c artifact.Coordinates, number, name string) (*metadata, error) {
+	ctx := r.Context()
+	content, err := r.Repo.Peek(ctx, c, number, name)
+	if err != nil {
+		return nil, err
 	}
-	return false
+	if content == nil {
+		if !isWheel(name) {
+			return nil, nil
+		}
+		body, err := r.Repo.Beside(ctx, c, number, name+metadataSuffix)
+		if err != nil {
+			return nil, err
+		}
+		return besideOf(c, body), nil
+	}
+	d, ok := parseFileName(name, c.Name)
+	if !ok {
+		return nil, nil
+	}
+	f, err := content.Open(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	found, err := readDistribution(d, f, f.Size())
+	return found.metadata, err
 }
 
 func missing(c artifact.Coordinates, version string) error {

@@ -21,6 +21,7 @@ type manifest struct {
 	Metadata *metadata `json:"metadata,omitempty"` // of the file Source
 	Source   string    `json:"source,omitempty"`
 	Files    []file    `json:"files,omitempty"` // by name
+	Yanked   yanked    `json:"yanked,omitzero"` // the whole version: for files that come to it later
 }
 
 // file is one file as the JSON index describes it (PEP 691, 700, 740), without

@@ -4,8 +4,10 @@ import (
 	"archive/zip"
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -384,11 +386,41 @@ func TestParse_NoIndex(t *testing.T) {
 		"json http://i.test/\n" + `{"meta":{"api-version":"2.0"},"name":"foo","files":[]}`,
 		"json http://i.test/\n" + `{"meta":{"api-version":"1.0"},"name":"bar","files":[]}`,
 		"json http://i.test/\n" + `{"meta":{"api-version":"1.0"},"name":"foo","files":[`,
+		"json http://i.test/\n" + `{"meta":{"api-version":"1.0"},"name":"foo","files":{}}`,
 		"html http://i.test/\n<html><body>Please <a href=\"/login\">sign in</a></body></html>",
 		"html http://i.test/\n<meta name=\"pypi:repository-version\" content=\"2.0\"><a href=\"foo-1.0.zip\">x</a>",
 	} {
 		if _, err := New().Remote("http://i.test/").Parse(foo, []byte(doc)); !fault.Is(err, fault.Upstream) {
 			t.Errorf("%q: %v", doc, err)
+		}
+	}
+}
+
+// TestParse_Many: entries of a few bytes do not fill the memory, and what lists
+// more files than any project has is refused.
+func TestParse_Many(t *testing.T) {
+	head := "json http://i.test/\n" + `{"meta":{"api-version":"1.0"},"name":"foo","files":[`
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	doc := []byte(head + strings.Repeat("{},", 1<<18) + `{"filename":"foo-1.zip","url":"x"}]}`)
+	_, err := New().Remote("http://i.test/").Parse(foo, doc)
+	if runtime.ReadMemStats(&after); !fault.Is(err, fault.Upstream) || !strings.Contains(err.Error(), fmt.Sprintf("more than %d files", maxFiles)) {
+		t.Errorf("a quarter of a million files: %v", err)
+	}
+	if used := (after.TotalAlloc - before.TotalAlloc) >> 20; used > 200 {
+		t.Errorf("a document of %d MiB took %d MiB", len(doc)>>20, used)
+	}
+}
+
+// TestParse_Provenance: where it is may be said relative to the page, as here.
+func TestParse_Provenance(t *testing.T) {
+	for _, doc := range []string{
+		"json http://i.test/foo/\n" + `{"meta":{"api-version":"1.4"},"name":"foo","files":[{"filename":"foo-1.zip","url":"1/foo-1.zip","provenance":"1/foo-1.zip.provenance"}]}`,
+		"html http://i.test/foo/\n" + `<a href="1/foo-1.zip" data-provenance="1/foo-1.zip.provenance">`,
+	} {
+		a, err := remote{}.Locate(foo, "1", "foo-1.zip.provenance", parse(t, doc))
+		if err != nil || a.URL != "http://i.test/foo/1/foo-1.zip.provenance" {
+			t.Errorf("%s: %+v, %v", doc, a, err)
 		}
 	}
 }

@@ -303,6 +303,7 @@ func adding(held []byte, said file, d distribution, m *metadata) ([]byte, error)
 			return nil, alreadyThere(said.Name, "as "+h.Name)
 		}
 	}
+	said.Yanked = all.Yanked
 	all.put(said)
 	all.describe(said.Name, m)
 	return all.encode()

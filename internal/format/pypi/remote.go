@@ -3,6 +3,7 @@ package pypi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -29,6 +30,11 @@ type remote struct{ base string }
 // maxProject bounds a remote's document about a project, in bytes after
 // decoding. The largest public ones are near 30 MB.
 const maxProject = 64 << 20
+
+// maxFiles bounds the files of a document: an entry takes up far more room than
+// the few bytes it can be written in. The largest public projects have some
+// 30,000.
+const maxFiles = 200_000
 
 // acceptRemote asks for JSON, which has sizes and times, and takes HTML.
 const acceptRemote = jsonType + ", " + htmlType + ";q=0.2, text/html;q=0.1"
@@ -153,7 +159,8 @@ type found struct {
 type page struct {
 	base   *url.URL
 	status Status
-	files  []*found // in the document's order
+	files  []*found // in the document's order, maxFiles at most
+	more   bool     // there were more
 }
 
 // Parse implements upstream.Remote.
@@ -173,6 +180,9 @@ func (r remote) Parse(c artifact.Coordinates, doc []byte) (*upstream.Listing, er
 	default:
 		err = fault.New(fault.Upstream, "the kept document about %s is of no known form", c.Name)
 	}
+	if p.more {
+		err = fault.New(fault.Upstream, "the remote's document about %s lists more than %d files", c.Name, maxFiles)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -186,19 +196,63 @@ type document struct {
 	} `json:"meta"`
 	Name   string         `json:"name"`
 	Status jsontext.Value `json:"project-status"`
-	Files  []struct {
-		URL string `json:"url"`
-		file
-		DistInfo claim          `json:"dist-info-metadata"` // the older name of core-metadata
-		Requires jsontext.Value `json:"requires-python"`    // may be null, as may the following
-		Time     jsontext.Value `json:"upload-time"`
-		Where    jsontext.Value `json:"provenance"`
-		Bytes    jsontext.Value `json:"size"`
-	} `json:"files"`
+	Files  files          `json:"files"`
+}
+
+// files are handed to a page as they are read.
+type files struct{ to *page }
+
+var errNoFiles = errors.New("files are not a list")
+
+// UnmarshalJSONFrom implements json.UnmarshalerFrom.
+func (l *files) UnmarshalJSONFrom(dec *jsontext.Decoder) error {
+	begin, err := dec.ReadToken()
+	switch {
+	case err != nil || begin.Kind() == 'n':
+		return err
+	case begin.Kind() != '[':
+		return errNoFiles
+	}
+	for dec.PeekKind() != ']' {
+		if l.to.more {
+			if err := dec.SkipValue(); err != nil {
+				return err
+			}
+			continue
+		}
+		var f listedFile
+		if err := json.UnmarshalDecode(dec, &f); err != nil {
+			return err
+		}
+		f.addTo(l.to)
+	}
+	_, err = dec.ReadToken()
+	return err
+}
+
+type listedFile struct {
+	URL string `json:"url"`
+	file
+	DistInfo claim          `json:"dist-info-metadata"` // the older name of core-metadata
+	Requires jsontext.Value `json:"requires-python"`    // may be null, as may the following
+	Time     jsontext.Value `json:"upload-time"`
+	Where    jsontext.Value `json:"provenance"`
+	Bytes    jsontext.Value `json:"size"`
+}
+
+func (f *listedFile) addTo(p *page) {
+	f.RequiresPython, f.UploadTime, f.Provenance = textOf(f.Requires), textOf(f.Time), textOf(f.Where)
+	if f.Bytes.Kind() == '0' {
+		_ = json.Unmarshal(f.Bytes, &f.Size)
+	}
+	if f.CoreMetadata == (claim{}) {
+		f.CoreMetadata = f.DistInfo
+	}
+	p.add(f.file, f.URL)
 }
 
 func (p *page) readJSON(c artifact.Coordinates, body []byte) error {
-	var d document
+	d := document{Files: files{to: p}}
 	if err := json.Unmarshal(body, &d, jsontext.AllowInvalidUTF8(true)); err != nil {
 		return fault.Wrap(fault.Upstream, err, "the remote's document about %s is not that of an index", c.Name)
 	}
@@ -210,17 +264,6 @@ func (p *page) readJSON(c artifact.Coordinates, body []byte) error {
 	}
 	if d.Status.Kind() == '{' {
 		_ = json.Unmarshal(d.Status, &p.status, jsontext.AllowInvalidUTF8(true)) // of another shape: none
-	}
-	for i := range d.Files {
-		f := &d.Files[i]
-		f.RequiresPython, f.UploadTime, f.Provenance = textOf(f.Requires), textOf(f.Time), textOf(f.Where)
-		if f.Bytes.Kind() == '0' {
-			_ = json.Unmarshal(f.Bytes, &f.Size)
-		}
-		if f.CoreMetadata == (claim{}) {
-			f.CoreMetadata = f.DistInfo
-		}
-		p.add(f.file, f.URL)
 	}
 	return nil
 }
@@ -239,6 +282,9 @@ func (p *page) add(f file, address string) {
 	if err != nil || at.Scheme != "http" && at.Scheme != "https" || at.Host == "" {
 		return
 	}
+	if p.more = len(p.files) >= maxFiles; p.more {
+		return
+	}
 	algorithm, sum, ok := strings.Cut(at.Fragment, "=")
 	at.Fragment, at.RawFragment, at.User = "", "", nil
 	if ok && f.Hashes[algorithm] == "" {
@@ -249,7 +295,7 @@ func (p *page) add(f file, address string) {
 	}
 	f.Hashes = knownHashes(f.Hashes)
 	if f.Provenance != "" {
-		where, err := at.Parse(f.Provenance)
+		where, err := p.base.Parse(f.Provenance)
 		if f.Provenance = ""; err == nil && (where.Scheme == "http" || where.Scheme == "https") {
 			f.Provenance = where.String()
 		}

@@ -79,7 +79,7 @@ func entries(v *registry.Listed) ([]entry, error) {
 	}
 	for i := range v.Assets { // held in reach, and not known to this copy of the version
 		if a := &v.Assets[i]; stored[a.Name] != nil {
-			add(file{Name: a.Name})
+			add(file{Name: a.Name, Yanked: m.Yanked})
 		}
 	}
 	return all, nil
@@ -220,14 +220,15 @@ func (e *entry) anchor(out *bufio.Writer) {
 	say(out, ">"+html.EscapeString(e.Name)+"</a><br/>\n")
 }
 
-// shown is one file of the JSON form (PEP 691, 700, 714, 740).
+// shown is one file of the JSON form (PEP 691, 700, 714, 740). It must not have
+// dist-info-metadata, the older name of core-metadata: pip 22.3 to 23.1 takes a
+// text there, as in HTML, and ends with a TypeError.
 type shown struct {
 	Name           string            `json:"filename"`
 	URL            string            `json:"url"`
 	Hashes         map[string]string `json:"hashes"`
 	RequiresPython string            `json:"requires-python,omitempty"`
 	CoreMetadata   claim             `json:"core-metadata,omitzero"`
-	DistInfo       claim             `json:"dist-info-metadata,omitzero"`
 	Yanked         yanked            `json:"yanked"`
 	Size           int64             `json:"size,omitzero"`
 	UploadTime     string            `json:"upload-time,omitempty"`
@@ -254,7 +255,7 @@ func renderJSON(_ context.Context, l *registry.Listing, w io.Writer) error {
 			e := &files[i]
 			said, err := json.Marshal(shown{
 				Name: e.Name, URL: e.address(), Hashes: e.Hashes, RequiresPython: e.RequiresPython,
-				CoreMetadata: e.CoreMetadata, DistInfo: e.CoreMetadata, Yanked: e.Yanked, Size: e.Size,
+				CoreMetadata: e.CoreMetadata, Yanked: e.Yanked, Size: e.Size,
 				UploadTime: e.UploadTime, Provenance: e.Provenance,
 			}, json.Deterministic(true), jsontext.AllowInvalidUTF8(true))
 			if err != nil {

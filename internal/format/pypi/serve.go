@@ -285,10 +285,10 @@ func fileType(file string) []string {
 func serveMetadata(w http.ResponseWriter, r *format.Request, c artifact.Coordinates, number, file string) error {
 	ctx := r.Context()
 	body, err := r.Repo.Beside(ctx, c, number, file+metadataSuffix)
-	if err == nil {
+	if err == nil && besideOf(c, body) != nil {
 		return answer(w, r, metadataType, body, forever)
 	}
-	if !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Upstream) {
+	if err != nil && !fault.Is(err, fault.NotFound) && !fault.Is(err, fault.Upstream) {
 		return err
 	}
 	doc, err := r.Repo.Derive(ctx, c, number, file, "core-metadata", metadataType, extractMetadata(file, c.Name))
@@ -297,6 +297,16 @@ func serveMetadata(w http.ResponseWriter, r *format.Request, c artifact.Coordina
 	}
 	doc.ServeHTTP(w, r.Request)
 	return nil
+}
+
+// besideOf reads the core metadata that a remote gave for a wheel of a project;
+// nil for what is another thing, as the page of a proxy that asks to log in.
+func besideOf(c artifact.Coordinates, body []byte) *metadata {
+	m, ok := parseMetadata(body)
+	if !ok || !validName(m.Name) || normal(m.Name) != c.Name {
+		return nil
+	}
+	return m
 }
 
 const metadataType = "text/plain; charset=utf-8"

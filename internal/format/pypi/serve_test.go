@@ -12,6 +12,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"packhouse/internal/artifact"
+	"packhouse/internal/catalog"
 	"packhouse/internal/format"
 	"packhouse/internal/format/formattest"
 	"packhouse/internal/format/pypi"
@@ -165,6 +166,96 @@ func TestYank(t *testing.T) {
 	}
 }
 
+// TestYank_Upstream: files that a version took over from an upstream later, or
+// may take over still, are yanked with it where that is done.
+func TestYank_Upstream(t *testing.T) {
+	h := house(t)
+	h.Repository("app", "internal")
+	wheel, sdist := wheelName("hello", "1.0"), sdistName("hello", "1.0")
+	tagged := strings.Replace(wheel, "py3-none", "1-py3-none", 1)
+	get := func(file string) {
+		if a := h.Get("app", filePath("hello", "1.0", file)); a.Status != http.StatusOK {
+			t.Errorf("%s: %d %s", file, a.Status, a.Body)
+		}
+	}
+	yanks := func() int { return strings.Count(string(h.Get("app", "simple/hello/").Body), "data-yanked=") }
+	yank := func(method, path string, want int) {
+		a := h.Do(formattest.Admin, "app", formattest.Call{Method: method, Path: "simple/hello/1.0/" + path})
+		if got := yanks(); a.Status != http.StatusNoContent || got != want {
+			t.Errorf("%s %s: %d %s; %d files are yanked, want %d", method, path, a.Status, a.Body, got, want)
+		}
+	}
+	post(t, h, 200, upload("hello", "1.0", wheel, wheelOf("hello", "1.0", "")))
+	get(wheel)
+	post(t, h, 200, upload("hello", "1.0", sdist, sdistOf("hello", "1.0")))
+	get(sdist)
+	yank(http.MethodPut, sdist+"/yanked", 1)
+	yank(http.MethodPut, "yanked", 2)
+	post(t, h, 200, upload("hello", "1.0", tagged, wheelOf("hello", "1.0", "tagged")))
+	if got := yanks(); got != 3 {
+		t.Errorf("with a file that is new in the upstream %d are yanked, want 3", got)
+	}
+	get(tagged)
+	yank(http.MethodDelete, tagged+"/yanked", 2)
+	yank(http.MethodDelete, "yanked", 0)
+
+	post(t, h, 204, formattest.Call{Method: http.MethodPut, Path: "simple/hello/1.0/yanked"})
+	post(t, h, 200, upload("hello", "1.0", "hello-1.0.zip", zipSdistOf("hello", "1.0")))
+	if got := strings.Count(string(h.Get("internal", "simple/hello/").Body), "data-yanked="); got != 4 {
+		t.Errorf("with a file published to a yanked version %d are yanked, want 4", got)
+	}
+}
+
+// TestLook: to be asked what a version says of itself is no download.
+func TestLook(t *testing.T) {
+	outside := upstreamtest.PyPI(t, txtar.Parse([]byte("-- far/1.0/METADATA --\nSummary: far away\nRequires-Dist: left-pad\n\nAll of it.\n-- far/1.0/far.py --\n")))
+	h := formattest.NewHouse(t, pypi.New(), formattest.Options{Outside: outside.URL + "simple/"})
+	h.Repository("internal")
+	h.Repository("public", formattest.Connection)
+	h.Repository("app", "internal", "public")
+	h.Quota("app", catalog.Limits{Versions: new(int64(9))})
+	post(t, h, 200, upload("hello", "1.0", wheelName("hello", "1.0"), wheelOf("hello", "1.0", "")))
+	for path, want := range map[string][]string{
+		"pypi/hello/json": {`"summary":"says hello"`, `"requires_dist":["left-pad`, `# Hello`, `"classifiers":[]`, `"author":""`},
+		"pypi/far/json":   {`"summary":"far away"`, `"requires_dist":["left-pad"]`, `All of it.`},
+		filePath("hello", "1.0", wheelName("hello", "1.0")) + ".metadata": {"Summary: says hello"},
+		filePath("far", "1.0", wheelName("far", "1.0")) + ".metadata":     {"Summary: far away"},
+	} {
+		a := h.Get("app", path)
+		for _, text := range want {
+			if a.Status != http.StatusOK || !strings.Contains(string(a.Body), text) {
+				t.Errorf("%s: %d without %s: %s", path, a.Status, text, a.Body)
+			}
+		}
+	}
+	if held := h.Held("app"); held.Versions != 0 {
+		t.Errorf("asked what versions say of themselves it has taken %d over", held.Versions)
+	}
+	if n := outside.Count("GET *.whl") + outside.Count("GET *.tar.gz"); n != 0 {
+		t.Errorf("%d files were fetched", n)
+	}
+	h.Get("app", filePath("hello", "1.0", wheelName("hello", "1.0")))
+	if held := h.Held("app"); held.Versions != 1 {
+		t.Errorf("after a download it has %d versions, want 1", held.Versions)
+	}
+}
+
+// TestMetadata_OfOutside: what a remote gives in place of core metadata without a
+// digest is not passed on, least of all for good.
+func TestMetadata_OfOutside(t *testing.T) {
+	outside := upstreamtest.PyPI(t, txtar.Parse([]byte("-- hello/1.0/METADATA --\nSummary: one\n-- hello/1.0/hello.py --\n-- hello/1.0/release.json --\n{\"core-metadata\":\"true\"}\n")))
+	h := formattest.NewHouse(t, pypi.New(), formattest.Options{Outside: outside.URL + "simple/"})
+	h.Repository("public", formattest.Connection)
+	outside.Fail("GET *.whl.metadata", upstreamtest.Fault{HTML: true})
+	for range 2 {
+		a := h.Get("public", filePath("hello", "1.0", wheelName("hello", "1.0"))+".metadata")
+		if a.Status != http.StatusOK || !strings.Contains(string(a.Body), "Summary: one") {
+			t.Errorf("metadata: %d %s", a.Status, a.Body)
+		}
+		outside.Heal()
+	}
+}
+
 func TestIndex_Forms(t *testing.T) {
 	h := house(t)
 	post(t, h, 200, upload("hello", "1.0", wheelName("hello", "1.0"), wheelOf("hello", "1.0", "")))
@@ -180,6 +271,11 @@ func TestIndex_Forms(t *testing.T) {
 				t.Errorf("%s of %s: %d %v, want %s", accept, path, a.Status, a.Header, want)
 			}
 		}
+	}
+	// PEP 714 leaves the older name to the HTML form: pip 22.3 to 23.1 fails on it.
+	file := string(h.Do(formattest.Admin, "internal", formattest.Call{Path: "simple/hello/", Header: http.Header{"Accept": {simpleJSON}}}).Body)
+	if !strings.Contains(file, `"core-metadata":{"sha256":`) || strings.Contains(file, "dist-info-metadata") {
+		t.Errorf("json: %s", file)
 	}
 	for path, want := range map[string]string{"simple": "simple/", "simple/Hello/": "../hello/", "simple/hello": "hello/", "simple/HeL.lo": "hel-lo/"} {
 		if a := h.Get("internal", path); a.Status != http.StatusMovedPermanently || a.Header.Get("Location") != want {

@@ -1,6 +1,7 @@
 package pypi_test
 
 import (
+	"archive/zip"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -147,6 +148,22 @@ func sdistOf(name, version string) []byte {
 		panic(err)
 	}
 	return b
+}
+
+func zipSdistOf(name, version string) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	f, err := z.Create(module(name) + "-" + version + "/PKG-INFO")
+	if err == nil {
+		_, err = f.Write(metadataOf(name, version, described))
+	}
+	if err == nil {
+		err = z.Close()
+	}
+	if err != nil {
+		panic(err)
+	}
+	return b.Bytes()
 }
 
 // part is a field of an upload form; one with a file is the file.

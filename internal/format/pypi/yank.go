@@ -17,26 +17,31 @@ const maxReason = 4 << 10
 
 // yank withdraws the files of a version, or one of them (PEP 592): installers
 // pass over them unless exactly that version is asked for. PUT with the reason
-// as plain text, which may be empty; DELETE takes it back. It is for versions
-// published to this repository: of others their index says whether they are
-// yanked.
+// as plain text, which may be empty; DELETE takes it back. A file that comes to a
+// yanked version is yanked too. It is for versions published to this repository:
+// of others their index says whether they are yanked.
 func yank(w http.ResponseWriter, r *format.Request, c artifact.Coordinates, number, name string) error {
 	r.Operation = "yank"
 	ctx := r.Context()
+	if r.Method != http.MethodPut && r.Method != http.MethodDelete {
+		return format.NotAllowed(r.Method, "GET, HEAD, PUT, DELETE")
+	}
+	if err := r.Repo.MayPutMetadata(ctx, c); err != nil {
+		return err
+	}
 	var wanted yanked
-	switch r.Method {
-	case http.MethodPut:
-		if err := r.Repo.MayPutMetadata(ctx, c); err != nil {
-			return err
-		}
+	if r.Method == http.MethodPut {
 		reason, err := format.ReadBody(r.Body, maxReason)
 		if err != nil {
 			return err
 		}
 		wanted = yanked{Yes: true, Reason: strings.Join(strings.Fields(clean(reason)), " ")}
-	case http.MethodDelete:
-	default:
-		return format.NotAllowed(r.Method, "GET, HEAD, PUT, DELETE")
+	}
+	// A file that came from an upstream after its version is in no manifest here.
+	held := name != ""
+	if held {
+		content, err := r.Repo.Peek(ctx, c, number, name)
+		held = err == nil && content != nil
 	}
 	found := missing(c, number)
 	_, err := r.Repo.Amend(ctx, c, func(v artifact.Version) ([]byte, error) {
@@ -50,11 +55,17 @@ func yank(w http.ResponseWriter, r *format.Request, c artifact.Coordinates, numb
 		if err != nil {
 			return nil, err
 		}
+		if held && m.file(name) == nil {
+			m.put(file{Name: name, Yanked: m.Yanked})
+		}
 		if name != "" && m.file(name) == nil {
 			return nil, fault.About(fault.NotFound, "asset", name, "version %s of %s has no file %s", v.Number, c.Name, name)
 		}
 		found = nil
 		changed := false
+		if name == "" && m.Yanked != wanted {
+			m.Yanked, changed = wanted, true
+		}
 		for i := range m.Files {
 			if f := &m.Files[i]; (name == "" || f.Name == name) && f.Yanked != wanted {
 				f.Yanked, changed = wanted, true
