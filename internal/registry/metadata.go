@@ -132,7 +132,8 @@ func (r *Repo) Finish(ctx context.Context, c artifact.Coordinates, complete func
 
 // Turn makes a version the content of one that changes (Traits), in one
 // transaction. It needs the permission to put metadata. NotFound when there is
-// no version t.Next.
+// no version t.Next; Conflict when t.Current was Archived or Disposed, which no
+// new content brings back, or is itself on legal hold.
 func (r *Repo) Turn(ctx context.Context, c artifact.Coordinates, t Turn) error {
 	r.does(metadataAction, c, t.Current)
 	if err := r.may(ctx, metadataAction, c); err != nil {
@@ -155,7 +156,16 @@ func (r *Repo) Turn(ctx context.Context, c artifact.Coordinates, t Turn) error {
 		case fault.Is(err, fault.NotFound):
 		case err != nil:
 			return err
+		case was.Status == artifact.Archived || was.Status == artifact.Disposed:
+			return takenAway(c, was.Version)
 		default:
+			// A hold on the package goes on with what is retired; one on the
+			// number would be left with the new content.
+			if h, _, err := tx.LegalHold(p.RepositoryID, c, was.Number); err != nil {
+				return err
+			} else if h.Version != "" {
+				return notOnHold(tx, p, was.Number)
+			}
 			if err := r.service.retire(tx, r.node, p, was, t); err != nil {
 				return err
 			}

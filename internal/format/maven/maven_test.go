@@ -14,6 +14,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"packhouse/internal/artifact"
+	"packhouse/internal/catalog"
 	"packhouse/internal/digest"
 	"packhouse/internal/fault"
 	"packhouse/internal/format/formattest"
@@ -311,6 +312,47 @@ func TestSnapshot_LateFilesAndLateBuilds(t *testing.T) {
 	put(t, h, http.StatusBadRequest, "", snapshots+broken+".md5", strings.Repeat("0", 32))
 	do(t, h, http.StatusBadRequest, broken, upload(snapshots+"maven-metadata.xml", snapshotMetadata("20240106.120000", 10)))
 	get(t, h, "repo", snapshots+"lib-1.0-SNAPSHOT.jar", http.StatusOK, "build 20240103.120000-8 .jar")
+}
+
+// TestSnapshot_ThatWasTakenAwayStaysAway: a build in place of a snapshot that is
+// Archived or Disposed would bring it back (section 8).
+func TestSnapshot_ThatWasTakenAwayStaysAway(t *testing.T) {
+	for _, status := range []artifact.Status{artifact.Archived, artifact.Disposed} {
+		h := house(t)
+		do(t, h, http.StatusCreated, "", snapshot("20240101.120000", 1, ".pom", ".jar")...)
+		h.SetStatus("repo", coordinates(lib), "1.0-SNAPSHOT", status)
+		next := snapshot("20240102.120000", 2, ".jar")
+		do(t, h, http.StatusCreated, "", next[:3]...)
+		do(t, h, http.StatusConflict, "is "+string(status)+"; delete it to publish it again", next[3])
+		wantHeld(t, h, lib,
+			"1.0-20240102.120000-2 Unfinished lib-1.0-20240102.120000-2.jar",
+			"1.0-SNAPSHOT "+string(status)+" lib-1.0-20240101.120000-1.jar,lib-1.0-20240101.120000-1.pom")
+		get(t, h, "app", snapshots+"lib-1.0-20240101.120000-1.jar", http.StatusNotFound, "")
+	}
+}
+
+// TestSnapshot_OnLegalHoldKeepsItsContent: neither a build nor a file of the same
+// name takes the place of what nobody may remove.
+func TestSnapshot_OnLegalHoldKeepsItsContent(t *testing.T) {
+	h := house(t)
+	put(t, h, http.StatusCreated, "", snapshots+"lib-1.0-SNAPSHOT.jar", "one")
+	do(t, h, http.StatusCreated, "", upload("com/example/lib/maven-metadata.xml", metadataOf(lib, "1.0-SNAPSHOT")))
+	h.Update(func(tx *catalog.Tx) error {
+		d, err := tx.Domain(formattest.Owner, formattest.Domain)
+		if err != nil {
+			return err
+		}
+		r, err := tx.Repository(d.ID, "repo")
+		if err != nil {
+			return err
+		}
+		return tx.PutHold(catalog.Hold{RepositoryID: r.ID, Coordinates: coordinates(lib), Version: "1.0-SNAPSHOT", Kind: catalog.HoldLegal})
+	})
+	put(t, h, http.StatusConflict, "on legal hold", snapshots+"lib-1.0-SNAPSHOT.jar", "two")
+	next := snapshot("20240102.120000", 2, ".jar")
+	do(t, h, http.StatusCreated, "", next[:3]...)
+	do(t, h, http.StatusConflict, "on legal hold", next[3])
+	get(t, h, "app", snapshots+"lib-1.0-SNAPSHOT.jar", http.StatusOK, "one")
 }
 
 // TestSnapshot_OverwrittenInPlace is how sbt and Ivy publish.
