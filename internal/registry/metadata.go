@@ -229,13 +229,28 @@ func (s *Service) absorb(tx *catalog.Tx, n *node, p catalog.Package, v, was cata
 }
 
 // SetStatus moves versions that this repository holds to Published or Unlisted.
-// NotFound when one of them is missing, Conflict when one cannot go there;
-// nothing has changed then.
+// NotFound when one of them is missing, or was taken away by other means
+// (Archived, Disposed), Conflict when one cannot go there; nothing has changed
+// then.
 func (r *Repo) SetStatus(ctx context.Context, c artifact.Coordinates, target artifact.Status, versions ...string) error {
 	if len(versions) > 0 {
 		r.does(statusAction, c, versions[0], versions[1:]...)
 	}
 	if err := r.may(ctx, statusAction, c); err != nil {
+		return err
+	}
+	if err := r.service.db.View(ctx, func(tx *catalog.Tx) error {
+		p, err := tx.Package(r.node.repo.ID, c)
+		if err != nil {
+			return err
+		}
+		for _, number := range versions {
+			if row, err := tx.Version(p.ID, number); err == nil && (row.Status == artifact.Archived || row.Status == artifact.Disposed) {
+				return notDownloadable(c, row)
+			}
+		}
+		return nil
+	}); err != nil {
 		return err
 	}
 	out, err := r.service.UpdateStatus(ctx, Batch{Repository: r.node.id, Coordinates: c, Versions: versions}, target)
