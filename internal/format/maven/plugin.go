@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -153,15 +154,14 @@ func joinPlugins(have, more []plugin) []plugin {
 const (
 	maxPlugins        = 2000    // of one group
 	maxDescriptor     = 8 << 20 // bytes of a plugin's descriptor
-	maxDirectory      = 4 << 20 // bytes read of an archive before its descriptor is found
 	maxDescriptorRead = 8 << 20 // bytes, compressed
 )
 
 // goalPrefix reads the prefix in the descriptor of a Maven plugin's jar; empty
 // for any other file. What it costs is bounded, whatever the archive says.
 func goalPrefix(content io.ReaderAt, size int64) string {
-	bounded := &boundedReaderAt{r: content, left: maxDirectory}
-	z, err := zip.NewReader(bounded, size)
+	bounded := &boundedReaderAt{r: content, left: math.MaxInt64}
+	z, err := format.OpenZip(bounded, size)
 	if err != nil {
 		return ""
 	}
