@@ -543,6 +543,25 @@ func TestPlugins_OfOutsideAndOwn(t *testing.T) {
 	get(t, h, "app", "com/example/maven-metadata.xml", http.StatusNotFound, "")
 }
 
+// TestInspect_POMsThatMavenReads: what is in a public repository for good must
+// get through, however it is written.
+func TestInspect_POMsThatMavenReads(t *testing.T) {
+	for name, pom := range map[string]string{
+		"an encoding that is not known": `<?xml version="1.0" encoding="GBK"?><project><name>lib` + "\xd6\xd0" + `</name></project>`,
+		"not the encoding it says":      `<?xml version="1.0" encoding="UTF-8"?><project><name>lib` + "\xf8" + `</name></project>`,
+		"a control character":           "<project><name>lib\x0c</name></project>",
+	} {
+		facts, err := maven.New().Inspect(coordinates(lib), "1.0", "lib-1.0.pom", strings.NewReader(pom), int64(len(pom)))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if d, err := maven.New().Describe(coordinates(lib), facts); err != nil || !strings.HasPrefix(d.DisplayName, "lib") {
+			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+	}
+}
+
 // TestInspect_ArchivesThatPromiseTooMuch: the end of an archive says how many
 // entries it has, and room is not made for what cannot be.
 func TestInspect_ArchivesThatPromiseTooMuch(t *testing.T) {
