@@ -543,6 +543,37 @@ func TestPlugins_OfOutsideAndOwn(t *testing.T) {
 	get(t, h, "app", "com/example/maven-metadata.xml", http.StatusNotFound, "")
 }
 
+// TestPlugins_OfOthersAreNoneOfWhoDeploys: mvn deploy puts the whole group as it
+// was told it, with its own plugin added.
+func TestPlugins_OfOthersAreNoneOfWhoDeploys(t *testing.T) {
+	h := house(t)
+	for _, name := range []string{"a-maven-plugin", "z-maven-plugin"} {
+		full := "com.example:" + name
+		do(t, h, http.StatusCreated, "", deployment(full, "1.0", map[string][]byte{".pom": pomOf(coordinates(full), "1.0", "<packaging>maven-plugin</packaging>")})...)
+	}
+	h.UserOn("ann", "arn:aws:codeartifact:us-east-1:"+formattest.Owner+":package/corp/repo/maven/com.example/z-*", "codeartifact:PublishPackageVersion", "codeartifact:PutPackageMetadata")
+	h.Update(func(tx *catalog.Tx) error {
+		return tx.PutIdentityPolicy(catalog.IdentityPolicy{
+			Account: formattest.Owner, PrincipalKind: catalog.PrincipalUser, PrincipalName: "ann", PolicyName: "read",
+			Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"codeartifact:ReadFromRepository","Resource":"*"}]}`,
+		})
+	})
+	group := func(a, z string) formattest.Call {
+		return upload("com/example/maven-metadata.xml", fmt.Appendf(nil, `<metadata><plugins>
+			<plugin><prefix>%s</prefix><artifactId>a-maven-plugin</artifactId></plugin>
+			<plugin><prefix>%s</prefix><artifactId>z-maven-plugin</artifactId></plugin></plugins></metadata>`, a, z))
+	}
+	if a := h.Do("ann", "repo", group("a", "mine")); a.Status != http.StatusCreated {
+		t.Errorf("her own plugin: %d %s", a.Status, a.Body)
+	}
+	if a := h.Do("ann", "repo", group("taken", "mine")); a.Status != http.StatusForbidden {
+		t.Errorf("the prefix of another plugin: %d %s", a.Status, a.Body)
+	}
+	if got := metadata(t, h, "repo", "com/example/maven-metadata.xml").Plugins; len(got) != 2 || got[0].Prefix != "a" || got[1].Prefix != "mine" {
+		t.Errorf("plugins: %v", got)
+	}
+}
+
 // TestInspect_POMsThatMavenReads: what is in a public repository for good must
 // get through, however it is written.
 func TestInspect_POMsThatMavenReads(t *testing.T) {

@@ -36,7 +36,7 @@ const maxGroup = 500
 // serveGroup answers with the plugins of a group: those that outside
 // repositories tell of, and those published here.
 func serveGroup(w http.ResponseWriter, r *format.Request, a address) error {
-	plugins, err := pluginsOf(r, a.group)
+	plugins, err := pluginsOf(r.Context(), r, a.group)
 	if err != nil {
 		return err
 	}
@@ -58,8 +58,7 @@ func serveGroup(w http.ResponseWriter, r *format.Request, a address) error {
 	return nil
 }
 
-func pluginsOf(r *format.Request, group string) ([]plugin, error) {
-	ctx := r.Context()
+func pluginsOf(ctx context.Context, r *format.Request, group string) ([]plugin, error) {
 	var all []plugin
 	l, err := r.Repo.Listing(ctx, groupCoordinates(group))
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -215,7 +214,7 @@ func (b *boundedReaderAt) ReadAt(p []byte, off int64) (int, error) {
 
 // putGroup takes the plugin prefixes that a client has put for a group: each is
 // kept with the plugin, as far as it is here. The rest is what the client was
-// told before.
+// told before: plugins of others, which it needs no permission for.
 func putGroup(ctx context.Context, r *format.Request, group string, m metadata) error {
 	packages, err := r.Repo.Packages(ctx, artifact.Maven, &group)
 	if err != nil {
@@ -225,10 +224,12 @@ func putGroup(ctx context.Context, r *format.Request, group string, m metadata) 
 	for _, c := range packages {
 		here[c.Name] = c
 	}
+	told, _ := pluginsOf(ctx, r, group) // what is not known is kept again
 	plugins := m.Plugins[:min(len(m.Plugins), maxPlugins)]
 	for _, p := range plugins {
 		c, ok := here[p.ArtifactID]
-		if !ok || !isID(p.Prefix) || len(p.Prefix) > maxValue {
+		same := func(t plugin) bool { return t.ArtifactID == p.ArtifactID && t.Prefix == p.Prefix }
+		if !ok || slices.ContainsFunc(told, same) || !isID(p.Prefix) || len(p.Prefix) > maxValue {
 			continue
 		}
 		_, err := r.Repo.Amend(ctx, c, func(v artifact.Version) ([]byte, error) {
