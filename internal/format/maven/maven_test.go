@@ -213,6 +213,13 @@ func TestPut_Finish(t *testing.T) {
 	put(t, h, http.StatusCreated, "", "%2Bfinish/"+path(lib, "2.0", ".jar"), "the jar")
 	put(t, h, http.StatusCreated, "", "%2Bfinish/"+path(lib, "2.0", ".pom"), string(pomOf(coordinates(lib), "2.0")))
 	get(t, h, "repo", path(lib, "2.0", ".jar"), http.StatusOK, "the jar")
+	// A wrong checksum keeps it back, and the right one lets it go.
+	put(t, h, http.StatusCreated, "", "+finish/"+path(lib, "3.0", ".pom"), string(pomOf(coordinates(lib), "3.0")))
+	put(t, h, http.StatusBadRequest, "not "+strings.Repeat("a", 40), "+finish/"+path(lib, "3.0", ".pom.sha1"), strings.Repeat("a", 40))
+	put(t, h, http.StatusCreated, "", "+finish/"+path(lib, "3.0", ".jar"), "the jar")
+	get(t, h, "repo", path(lib, "3.0", ".jar"), http.StatusNotFound, "")
+	put(t, h, http.StatusCreated, "", "+finish/"+path(lib, "3.0", ".pom.sha1"), sumOf(pomOf(coordinates(lib), "3.0"), digest.SHA1))
+	get(t, h, "repo", path(lib, "3.0", ".jar"), http.StatusOK, "the jar")
 	h.User("publisher", "codeartifact:PublishPackageVersion")
 	if a := h.Do("publisher", "repo", upload("+finish/"+path(lib, "1.1", ".jar"), []byte("x"))); a.Status != http.StatusForbidden {
 		t.Errorf("without PutPackageMetadata: %d %s", a.Status, a.Body)
