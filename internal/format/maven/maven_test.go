@@ -68,6 +68,9 @@ func metadata(t *testing.T, h *formattest.House, repo, path string) read {
 	if a.Status != http.StatusOK || err != nil {
 		t.Fatalf("get %s from %s: %d %s, %v", path, repo, a.Status, a.Body, err)
 	}
+	if got := a.Header.Get("X-Checksum-Sha1") + a.Header.Get("X-Checksum-Md5"); got != sumOf(a.Body, digest.SHA1)+sumOf(a.Body, digest.MD5) {
+		t.Errorf("the headers of %s say %q", path, got)
+	}
 	for _, sum := range algorithms {
 		if c := h.Get(repo, path+"."+sum.String()); string(c.Body) != sumOf(a.Body, sum) {
 			t.Errorf("the %s of %s is %q, want %q", sum, path, c.Body, sumOf(a.Body, sum))

@@ -47,12 +47,14 @@ func serveGroup(w http.ResponseWriter, r *format.Request, a address) error {
 	if err != nil {
 		return err
 	}
+	sums := digest.Of(doc)
 	if a.sum != 0 {
-		return respondText(w, r, digest.Of(doc).Hex(a.sum))
+		return respondText(w, r, sums.Hex(a.sum))
 	}
 	h := w.Header()
+	setChecksums(h, sums)
 	h.Set("Content-Type", xmlType)
-	h.Set("Etag", `"`+digest.Of(doc).Hex(digest.SHA256)[:32]+`"`)
+	h.Set("Etag", `"`+sums.Hex(digest.SHA256)[:32]+`"`)
 	h.Set("Cache-Control", "private, no-cache")
 	http.ServeContent(w, r.Request, "", time.Time{}, bytes.NewReader(doc))
 	return nil
