@@ -321,7 +321,7 @@ func lacks(have []artifact.Asset, p Publication, mayReplace bool) (lacking []art
 		case mayReplace:
 			lacking, replaced = append(lacking, a.Asset), append(replaced, a.Name)
 		default:
-			return nil, nil, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content", p.Version, a.Name)
+			return nil, nil, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content; publish another version, or delete this one first", p.Version, a.Name)
 		}
 	}
 	return lacking, replaced, nil
