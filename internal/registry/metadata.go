@@ -132,7 +132,8 @@ func (r *Repo) Finish(ctx context.Context, c artifact.Coordinates, complete func
 
 // Turn makes a version the content of one that changes (Traits), in one
 // transaction. It needs the permission to put metadata. NotFound when there is
-// no version t.Next.
+// no version t.Next; Conflict when t.Current was Archived or Disposed, which no
+// new content brings back, or is itself on legal hold.
 func (r *Repo) Turn(ctx context.Context, c artifact.Coordinates, t Turn) error {
 	r.does(metadataAction, c, t.Current)
 	if err := r.may(ctx, metadataAction, c); err != nil {
@@ -155,7 +156,16 @@ func (r *Repo) Turn(ctx context.Context, c artifact.Coordinates, t Turn) error {
 		case fault.Is(err, fault.NotFound):
 		case err != nil:
 			return err
+		case was.Status == artifact.Archived || was.Status == artifact.Disposed:
+			return takenAway(c, was.Version)
 		default:
+			// A hold on the package goes on with what is retired; one on the
+			// number would be left with the new content.
+			if h, _, err := tx.LegalHold(p.RepositoryID, c, was.Number); err != nil {
+				return err
+			} else if h.Version != "" {
+				return notOnHold(tx, p, was.Number)
+			}
 			if err := r.service.retire(tx, r.node, p, was, t); err != nil {
 				return err
 			}
@@ -219,13 +229,28 @@ func (s *Service) absorb(tx *catalog.Tx, n *node, p catalog.Package, v, was cata
 }
 
 // SetStatus moves versions that this repository holds to Published or Unlisted.
-// NotFound when one of them is missing, Conflict when one cannot go there;
-// nothing has changed then.
+// NotFound when one of them is missing, or was taken away by other means
+// (Archived, Disposed), Conflict when one cannot go there; nothing has changed
+// then.
 func (r *Repo) SetStatus(ctx context.Context, c artifact.Coordinates, target artifact.Status, versions ...string) error {
 	if len(versions) > 0 {
 		r.does(statusAction, c, versions[0], versions[1:]...)
 	}
 	if err := r.may(ctx, statusAction, c); err != nil {
+		return err
+	}
+	if err := r.service.db.View(ctx, func(tx *catalog.Tx) error {
+		p, err := tx.Package(r.node.repo.ID, c)
+		if err != nil {
+			return err
+		}
+		for _, number := range versions {
+			if row, err := tx.Version(p.ID, number); err == nil && (row.Status == artifact.Archived || row.Status == artifact.Disposed) {
+				return notDownloadable(c, row)
+			}
+		}
+		return nil
+	}); err != nil {
 		return err
 	}
 	out, err := r.service.UpdateStatus(ctx, Batch{Repository: r.node.id, Coordinates: c, Versions: versions}, target)

@@ -227,7 +227,7 @@ func (s *Service) heldAsset(tx *catalog.Tx, n *node, c artifact.Coordinates, a A
 	case err == nil && asset.Digests.Hex(digest.SHA256) == a.SHA256:
 		return Staged{asset.Asset}, false, nil
 	case err == nil:
-		return Staged{}, false, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content", a.Version, a.Name)
+		return Staged{}, false, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content; publish another version, or delete this one first", a.Version, a.Name)
 	case !fault.Is(err, fault.NotFound):
 		return Staged{}, false, err
 	case !s.traits(c.Format).Growth.takes(held.Status):

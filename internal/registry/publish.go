@@ -245,8 +245,7 @@ func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog
 	case growth == GrowsNever || held.Origin.Type == artifact.External: // what comes from outside is not mixed with what is published
 		return held.Version, exists(row.Coordinates, p.Version)
 	case held.Status == artifact.Archived || held.Status == artifact.Disposed:
-		return held.Version, fault.About(fault.Conflict, "package-version", p.Version,
-			"version %s of %s already exists and is %s; delete it to publish it again", p.Version, row.Coordinates, held.Status)
+		return held.Version, takenAway(row.Coordinates, held.Version)
 	}
 	rows, err := tx.Assets(held.ID, "", 0)
 	if err != nil {
@@ -282,6 +281,11 @@ func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog
 	}
 	if e.StatusChanged {
 		held.Status = p.Status
+	}
+	if len(replaced) > 0 {
+		if err := notOnHold(tx, row, p.Version); err != nil {
+			return held.Version, err
+		}
 	}
 	for _, name := range replaced {
 		if err := tx.DeleteAsset(row, held.ID, name); err != nil {
@@ -322,7 +326,7 @@ func lacks(have []artifact.Asset, p Publication, mayReplace bool) (lacking []art
 		case mayReplace:
 			lacking, replaced = append(lacking, a.Asset), append(replaced, a.Name)
 		default:
-			return nil, nil, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content", p.Version, a.Name)
+			return nil, nil, fault.About(fault.Conflict, "asset", a.Name, "version %s already has an asset %s with other content; publish another version, or delete this one first", p.Version, a.Name)
 		}
 	}
 	return lacking, replaced, nil
@@ -347,6 +351,11 @@ func (s *Service) refer(ctx context.Context, tx *catalog.Tx, p catalog.Package, 
 		return fault.Wrap(fault.Unavailable, err, "the uploaded bytes of %s were cleaned up before they were published; upload again", a.Name)
 	}
 	return nil
+}
+
+func takenAway(c artifact.Coordinates, v artifact.Version) error {
+	return fault.About(fault.Conflict, "package-version", v.Number,
+		"version %s of %s already exists and is %s; delete it to publish it again", v.Number, c, v.Status)
 }
 
 func closed(c artifact.Coordinates, v artifact.Version) error {

@@ -3,8 +3,11 @@ package maven_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"net/http"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -14,6 +17,7 @@ import (
 	"golang.org/x/tools/txtar"
 
 	"packhouse/internal/artifact"
+	"packhouse/internal/catalog"
 	"packhouse/internal/digest"
 	"packhouse/internal/fault"
 	"packhouse/internal/format/formattest"
@@ -63,6 +67,9 @@ func metadata(t *testing.T, h *formattest.House, repo, path string) read {
 	m, err := parse(a.Body)
 	if a.Status != http.StatusOK || err != nil {
 		t.Fatalf("get %s from %s: %d %s, %v", path, repo, a.Status, a.Body, err)
+	}
+	if got := a.Header.Get("X-Checksum-Sha1") + a.Header.Get("X-Checksum-Md5"); got != sumOf(a.Body, digest.SHA1)+sumOf(a.Body, digest.MD5) {
+		t.Errorf("the headers of %s say %q", path, got)
 	}
 	for _, sum := range algorithms {
 		if c := h.Get(repo, path+"."+sum.String()); string(c.Body) != sumOf(a.Body, sum) {
@@ -209,6 +216,13 @@ func TestPut_Finish(t *testing.T) {
 	put(t, h, http.StatusCreated, "", "%2Bfinish/"+path(lib, "2.0", ".jar"), "the jar")
 	put(t, h, http.StatusCreated, "", "%2Bfinish/"+path(lib, "2.0", ".pom"), string(pomOf(coordinates(lib), "2.0")))
 	get(t, h, "repo", path(lib, "2.0", ".jar"), http.StatusOK, "the jar")
+	// A wrong checksum keeps it back, and the right one lets it go.
+	put(t, h, http.StatusCreated, "", "+finish/"+path(lib, "3.0", ".pom"), string(pomOf(coordinates(lib), "3.0")))
+	put(t, h, http.StatusBadRequest, "not "+strings.Repeat("a", 40), "+finish/"+path(lib, "3.0", ".pom.sha1"), strings.Repeat("a", 40))
+	put(t, h, http.StatusCreated, "", "+finish/"+path(lib, "3.0", ".jar"), "the jar")
+	get(t, h, "repo", path(lib, "3.0", ".jar"), http.StatusNotFound, "")
+	put(t, h, http.StatusCreated, "", "+finish/"+path(lib, "3.0", ".pom.sha1"), sumOf(pomOf(coordinates(lib), "3.0"), digest.SHA1))
+	get(t, h, "repo", path(lib, "3.0", ".jar"), http.StatusOK, "the jar")
 	h.User("publisher", "codeartifact:PublishPackageVersion")
 	if a := h.Do("publisher", "repo", upload("+finish/"+path(lib, "1.1", ".jar"), []byte("x"))); a.Status != http.StatusForbidden {
 		t.Errorf("without PutPackageMetadata: %d %s", a.Status, a.Body)
@@ -311,6 +325,47 @@ func TestSnapshot_LateFilesAndLateBuilds(t *testing.T) {
 	put(t, h, http.StatusBadRequest, "", snapshots+broken+".md5", strings.Repeat("0", 32))
 	do(t, h, http.StatusBadRequest, broken, upload(snapshots+"maven-metadata.xml", snapshotMetadata("20240106.120000", 10)))
 	get(t, h, "repo", snapshots+"lib-1.0-SNAPSHOT.jar", http.StatusOK, "build 20240103.120000-8 .jar")
+}
+
+// TestSnapshot_ThatWasTakenAwayStaysAway: a build in place of a snapshot that is
+// Archived or Disposed would bring it back (section 8).
+func TestSnapshot_ThatWasTakenAwayStaysAway(t *testing.T) {
+	for _, status := range []artifact.Status{artifact.Archived, artifact.Disposed} {
+		h := house(t)
+		do(t, h, http.StatusCreated, "", snapshot("20240101.120000", 1, ".pom", ".jar")...)
+		h.SetStatus("repo", coordinates(lib), "1.0-SNAPSHOT", status)
+		next := snapshot("20240102.120000", 2, ".jar")
+		do(t, h, http.StatusCreated, "", next[:3]...)
+		do(t, h, http.StatusConflict, "is "+string(status)+"; delete it to publish it again", next[3])
+		wantHeld(t, h, lib,
+			"1.0-20240102.120000-2 Unfinished lib-1.0-20240102.120000-2.jar",
+			"1.0-SNAPSHOT "+string(status)+" lib-1.0-20240101.120000-1.jar,lib-1.0-20240101.120000-1.pom")
+		get(t, h, "app", snapshots+"lib-1.0-20240101.120000-1.jar", http.StatusNotFound, "")
+	}
+}
+
+// TestSnapshot_OnLegalHoldKeepsItsContent: neither a build nor a file of the same
+// name takes the place of what nobody may remove.
+func TestSnapshot_OnLegalHoldKeepsItsContent(t *testing.T) {
+	h := house(t)
+	put(t, h, http.StatusCreated, "", snapshots+"lib-1.0-SNAPSHOT.jar", "one")
+	do(t, h, http.StatusCreated, "", upload("com/example/lib/maven-metadata.xml", metadataOf(lib, "1.0-SNAPSHOT")))
+	h.Update(func(tx *catalog.Tx) error {
+		d, err := tx.Domain(formattest.Owner, formattest.Domain)
+		if err != nil {
+			return err
+		}
+		r, err := tx.Repository(d.ID, "repo")
+		if err != nil {
+			return err
+		}
+		return tx.PutHold(catalog.Hold{RepositoryID: r.ID, Coordinates: coordinates(lib), Version: "1.0-SNAPSHOT", Kind: catalog.HoldLegal})
+	})
+	put(t, h, http.StatusConflict, "on legal hold", snapshots+"lib-1.0-SNAPSHOT.jar", "two")
+	next := snapshot("20240102.120000", 2, ".jar")
+	do(t, h, http.StatusCreated, "", next[:3]...)
+	do(t, h, http.StatusConflict, "on legal hold", next[3])
+	get(t, h, "app", snapshots+"lib-1.0-SNAPSHOT.jar", http.StatusOK, "one")
 }
 
 // TestSnapshot_OverwrittenInPlace is how sbt and Ivy publish.
@@ -496,6 +551,106 @@ func TestPlugins_OfOutsideAndOwn(t *testing.T) {
 	want("app", "far=far-maven-plugin", "said=maven-told-plugin", "near=near-maven-plugin", "other=put-maven-plugin", "bare=zz-maven-plugin")
 	want("repo", "said=maven-told-plugin", "near=near-maven-plugin", "other=put-maven-plugin", "bare=zz-maven-plugin")
 	get(t, h, "app", "com/example/maven-metadata.xml", http.StatusNotFound, "")
+}
+
+// TestPlugins_OfOthersAreNoneOfWhoDeploys: mvn deploy puts the whole group as it
+// was told it, with its own plugin added.
+func TestPlugins_OfOthersAreNoneOfWhoDeploys(t *testing.T) {
+	h := house(t)
+	for _, name := range []string{"a-maven-plugin", "z-maven-plugin"} {
+		full := "com.example:" + name
+		do(t, h, http.StatusCreated, "", deployment(full, "1.0", map[string][]byte{".pom": pomOf(coordinates(full), "1.0", "<packaging>maven-plugin</packaging>")})...)
+	}
+	h.UserOn("ann", "arn:aws:codeartifact:us-east-1:"+formattest.Owner+":package/corp/repo/maven/com.example/z-*", "codeartifact:PublishPackageVersion", "codeartifact:PutPackageMetadata")
+	h.Update(func(tx *catalog.Tx) error {
+		return tx.PutIdentityPolicy(catalog.IdentityPolicy{
+			Account: formattest.Owner, PrincipalKind: catalog.PrincipalUser, PrincipalName: "ann", PolicyName: "read",
+			Document: `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"codeartifact:ReadFromRepository","Resource":"*"}]}`,
+		})
+	})
+	group := func(a, z string) formattest.Call {
+		return upload("com/example/maven-metadata.xml", fmt.Appendf(nil, `<metadata><plugins>
+			<plugin><prefix>%s</prefix><artifactId>a-maven-plugin</artifactId></plugin>
+			<plugin><prefix>%s</prefix><artifactId>z-maven-plugin</artifactId></plugin></plugins></metadata>`, a, z))
+	}
+	if a := h.Do("ann", "repo", group("a", "mine")); a.Status != http.StatusCreated {
+		t.Errorf("her own plugin: %d %s", a.Status, a.Body)
+	}
+	if a := h.Do("ann", "repo", group("taken", "mine")); a.Status != http.StatusForbidden {
+		t.Errorf("the prefix of another plugin: %d %s", a.Status, a.Body)
+	}
+	if got := metadata(t, h, "repo", "com/example/maven-metadata.xml").Plugins; len(got) != 2 || got[0].Prefix != "a" || got[1].Prefix != "mine" {
+		t.Errorf("plugins: %v", got)
+	}
+}
+
+// TestInspect_POMsThatMavenReads: what is in a public repository for good must
+// get through, however it is written.
+func TestInspect_POMsThatMavenReads(t *testing.T) {
+	for name, pom := range map[string]string{
+		"an encoding that is not known": `<?xml version="1.0" encoding="GBK"?><project><name>lib` + "\xd6\xd0" + `</name></project>`,
+		"not the encoding it says":      `<?xml version="1.0" encoding="UTF-8"?><project><name>lib` + "\xf8" + `</name></project>`,
+		"a control character":           "<project><name>lib\x0c</name></project>",
+	} {
+		facts, err := maven.New().Inspect(coordinates(lib), "1.0", "lib-1.0.pom", strings.NewReader(pom), int64(len(pom)))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if d, err := maven.New().Describe(coordinates(lib), facts); err != nil || !strings.HasPrefix(d.DisplayName, "lib") {
+			t.Errorf("%s: %+v, %v", name, d, err)
+		}
+	}
+}
+
+// TestInspect_ArchivesThatPromiseTooMuch: the end of an archive says how many
+// entries it has, and room is not made for what cannot be.
+func TestInspect_ArchivesThatPromiseTooMuch(t *testing.T) {
+	const entries = 30 << 20
+	end := make([]byte, 56+20+22)
+	copy(end, "PK\x06\x06")
+	binary.LittleEndian.PutUint64(end[4:], 44)
+	for _, at := range []int{24, 32} {
+		binary.LittleEndian.PutUint64(end[at:], entries)
+	}
+	copy(end[56:], "PK\x06\x07")
+	binary.LittleEndian.PutUint32(end[72:], 1)
+	copy(end[76:], "PK\x05\x06")
+	for at := 84; at < 96; at++ {
+		end[at] = 0xff
+	}
+	const size = 1 << 30
+	binary.LittleEndian.PutUint64(end[64:], size-uint64(len(end)))
+	binary.LittleEndian.PutUint64(end[48:], 0)
+	content := endsWith{size, end}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := maven.New().Inspect(coordinates(lib), "1.0", "lib-1.0.jar", content, size); err != nil {
+		t.Error(err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 32<<20 {
+		t.Errorf("%d MB were allocated", n>>20)
+	}
+}
+
+// endsWith is a file of a size, with nothing but its end in it.
+type endsWith struct {
+	size int64
+	end  []byte
+}
+
+func (e endsWith) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	n := int(min(int64(len(p)), e.size-off))
+	if n <= 0 {
+		return 0, io.EOF
+	}
+	from := e.size - int64(len(e.end))
+	if last := off + int64(n); last > from {
+		copy(p[max(from-off, 0):n], e.end[max(off-from, 0):])
+	}
+	return n, nil
 }
 
 func TestDescribe(t *testing.T) {

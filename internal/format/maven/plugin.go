@@ -7,6 +7,7 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -35,7 +36,7 @@ const maxGroup = 500
 // serveGroup answers with the plugins of a group: those that outside
 // repositories tell of, and those published here.
 func serveGroup(w http.ResponseWriter, r *format.Request, a address) error {
-	plugins, err := pluginsOf(r, a.group)
+	plugins, err := pluginsOf(r.Context(), r, a.group)
 	if err != nil {
 		return err
 	}
@@ -46,19 +47,20 @@ func serveGroup(w http.ResponseWriter, r *format.Request, a address) error {
 	if err != nil {
 		return err
 	}
+	sums := digest.Of(doc)
 	if a.sum != 0 {
-		return respondText(w, r, digest.Of(doc).Hex(a.sum))
+		return respondText(w, r, sums.Hex(a.sum))
 	}
 	h := w.Header()
+	setChecksums(h, sums)
 	h.Set("Content-Type", xmlType)
-	h.Set("Etag", `"`+digest.Of(doc).Hex(digest.SHA256)[:32]+`"`)
+	h.Set("Etag", `"`+sums.Hex(digest.SHA256)[:32]+`"`)
 	h.Set("Cache-Control", "private, no-cache")
 	http.ServeContent(w, r.Request, "", time.Time{}, bytes.NewReader(doc))
 	return nil
 }
 
-func pluginsOf(r *format.Request, group string) ([]plugin, error) {
-	ctx := r.Context()
+func pluginsOf(ctx context.Context, r *format.Request, group string) ([]plugin, error) {
 	var all []plugin
 	l, err := r.Repo.Listing(ctx, groupCoordinates(group))
 	if err != nil && !fault.Is(err, fault.NotFound) {
@@ -153,15 +155,14 @@ func joinPlugins(have, more []plugin) []plugin {
 const (
 	maxPlugins        = 2000    // of one group
 	maxDescriptor     = 8 << 20 // bytes of a plugin's descriptor
-	maxDirectory      = 4 << 20 // bytes read of an archive before its descriptor is found
 	maxDescriptorRead = 8 << 20 // bytes, compressed
 )
 
 // goalPrefix reads the prefix in the descriptor of a Maven plugin's jar; empty
 // for any other file. What it costs is bounded, whatever the archive says.
 func goalPrefix(content io.ReaderAt, size int64) string {
-	bounded := &boundedReaderAt{r: content, left: maxDirectory}
-	z, err := zip.NewReader(bounded, size)
+	bounded := &boundedReaderAt{r: content, left: math.MaxInt64}
+	z, err := format.OpenZip(bounded, size)
 	if err != nil {
 		return ""
 	}
@@ -215,7 +216,7 @@ func (b *boundedReaderAt) ReadAt(p []byte, off int64) (int, error) {
 
 // putGroup takes the plugin prefixes that a client has put for a group: each is
 // kept with the plugin, as far as it is here. The rest is what the client was
-// told before.
+// told before: plugins of others, which it needs no permission for.
 func putGroup(ctx context.Context, r *format.Request, group string, m metadata) error {
 	packages, err := r.Repo.Packages(ctx, artifact.Maven, &group)
 	if err != nil {
@@ -225,10 +226,12 @@ func putGroup(ctx context.Context, r *format.Request, group string, m metadata) 
 	for _, c := range packages {
 		here[c.Name] = c
 	}
+	told, _ := pluginsOf(ctx, r, group) // what is not known is kept again
 	plugins := m.Plugins[:min(len(m.Plugins), maxPlugins)]
 	for _, p := range plugins {
 		c, ok := here[p.ArtifactID]
-		if !ok || !isID(p.Prefix) || len(p.Prefix) > maxValue {
+		same := func(t plugin) bool { return t.ArtifactID == p.ArtifactID && t.Prefix == p.Prefix }
+		if !ok || slices.ContainsFunc(told, same) || !isID(p.Prefix) || len(p.Prefix) > maxValue {
 			continue
 		}
 		_, err := r.Repo.Amend(ctx, c, func(v artifact.Version) ([]byte, error) {

@@ -30,7 +30,7 @@ func put(w http.ResponseWriter, r *format.Request, a address, finish bool) error
 	case a.file == metadataFile:
 		err = putMetadata(r, a)
 	case a.sum != 0:
-		err = putChecksum(r, a)
+		err = putChecksum(r, a, finish)
 	default:
 		err = putFile(r, a, finish)
 	}
@@ -139,11 +139,17 @@ func readChecksum(r *format.Request, a address) (string, error) {
 }
 
 // putChecksum holds a checksum against the asset it is of. It is not kept: what
-// is served is computed. A version is not published while one did not fit.
-func putChecksum(r *format.Request, a address) error {
+// is served is computed. A version is not published while one did not fit; finish
+// is as in put.
+func putChecksum(r *format.Request, a address, finish bool) error {
 	ctx := r.Context()
 	if err := r.Repo.MayPublish(ctx, a.c); err != nil {
 		return err
+	}
+	if finish {
+		if err := r.Repo.MayPutMetadata(ctx, a.c); err != nil {
+			return err
+		}
 	}
 	promised, err := readChecksum(r, a)
 	if err != nil {
@@ -171,6 +177,9 @@ func putChecksum(r *format.Request, a address) error {
 	if differs {
 		return fault.About(fault.Invalid, "asset", a.file, "the %s of %s is %s, not %s: upload the file again, or delete the version first if the file that arrived is the wrong one",
 			a.sum, a.file, has, promised)
+	}
+	if finish && held.Number == a.version && len(m.Mismatched) > 0 { // it may have been all that was in the way
+		return finishWhole(ctx, r.Repo, a)
 	}
 	return nil
 }

@@ -64,13 +64,14 @@ func serveMetadata(w http.ResponseWriter, r *format.Request, a address) error {
 	if err != nil {
 		return err
 	}
-	if a.sum == 0 {
-		doc.ServeHTTP(w, r.Request)
-		return nil
-	}
 	sums, err := doc.Digests()
 	if err != nil {
 		return err
+	}
+	if a.sum == 0 {
+		setChecksums(w.Header(), sums)
+		doc.ServeHTTP(w, r.Request)
+		return nil
 	}
 	return respondText(w, r, sums.Hex(a.sum))
 }
@@ -98,13 +99,19 @@ func serveAsset(w http.ResponseWriter, r *format.Request, a address) error {
 	h := w.Header()
 	h["Content-Type"] = contentType(a.file)
 	h["X-Content-Type-Options"] = nosniff
-	// Clients that know these headers do without a request for the checksum. Of
-	// what is still arriving nothing is known yet.
+	// Of what is still arriving nothing is known yet.
 	if sums := content.Asset.Digests; sums.Known()&digest.SHA1 != 0 {
-		h["X-Checksum-Sha1"] = []string{sums.Hex(digest.SHA1)}
-		h["X-Checksum-Md5"] = []string{sums.Hex(digest.MD5)}
+		setChecksums(h, sums)
 	}
 	return content.ServeHTTP(w, r.Request)
+}
+
+// setChecksums tells clients that know these headers what they would else make a
+// request of its own for: of metadata, after which a deployment may have come
+// between the two.
+func setChecksums(h http.Header, sums digest.Set) {
+	h["X-Checksum-Sha1"] = []string{sums.Hex(digest.SHA1)}
+	h["X-Checksum-Md5"] = []string{sums.Hex(digest.MD5)}
 }
 
 // find gives a file. Those of a snapshot's builds are all asked for below its

@@ -18,12 +18,40 @@ var errNotXML = errors.New("not a well-formed document")
 
 // readXML decodes a document whose root is called root into v. Old public POMs
 // are not strict XML, so what Maven's own reader lets pass is let pass here:
-// entities of HTML, a missing end. No entity is ever expanded to more than one
-// character, since a document type is passed over.
-func readXML(doc []byte, root string, v any) error {
+// entities of HTML, a missing end, bytes that are not of the encoding. No entity
+// is ever expanded to more than one character, since a document type is passed
+// over.
+func readXML[T any](doc []byte, root string, v *T) error {
 	if len(doc) > maxXML {
 		return fmt.Errorf("%w: larger than %d bytes", errNotXML, maxXML)
 	}
+	err := decodeXML(doc, root, v)
+	if err == nil {
+		return nil
+	}
+	if mended := bytes.Map(legible, doc); !bytes.Equal(mended, doc) {
+		var again T
+		if decodeXML(mended, root, &again) == nil {
+			*v = again
+			return nil
+		}
+	}
+	return err
+}
+
+// legible replaces what no XML document may hold; bytes that are not UTF-8 come
+// as U+FFFD already.
+func legible(r rune) rune {
+	switch {
+	case r == '\t', r == '\n', r == '\r':
+		return r
+	case r < ' ', r == 0xFFFE, r == 0xFFFF:
+		return ' '
+	}
+	return r
+}
+
+func decodeXML(doc []byte, root string, v any) error {
 	d := xml.NewDecoder(bytes.NewReader(doc))
 	d.Strict = false
 	d.Entity = xml.HTMLEntity
@@ -47,15 +75,15 @@ func readXML(doc []byte, root string, v any) error {
 	}
 }
 
-// charset reads the encodings documents were written in before all was UTF-8.
+// charset reads the encodings documents were written in before all was UTF-8. All
+// of them have ASCII where XML has its signs: of those that are not known, names
+// and texts come out wrong and nothing else.
 func charset(label string, input io.Reader) (io.Reader, error) {
 	switch strings.ToLower(label) {
 	case "utf-8", "utf8", "us-ascii", "ascii":
 		return input, nil
-	case "iso-8859-1", "iso-8859-15", "latin1", "windows-1252", "cp1252":
-		return &latin1{r: input}, nil // the few signs they differ in matter to nobody
 	}
-	return nil, fmt.Errorf("encoding %.40q is not read here", label)
+	return &latin1{r: input}, nil
 }
 
 // latin1 turns bytes into the characters of the same numbers.

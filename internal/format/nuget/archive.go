@@ -18,10 +18,6 @@ type archive struct {
 	nuspec *zip.File
 }
 
-// maxDirectory bounds what is read of a zip to know its entries, in bytes. A
-// directory of that size has some hundred thousand of them.
-const maxDirectory = 8 << 20
-
 var (
 	errNotPackage = fault.New(fault.Invalid, "the file is not a readable zip archive, which a NuGet package is")
 	errDirectory  = fault.New(fault.Invalid, "the package has too many entries")
@@ -29,16 +25,12 @@ var (
 
 // openArchive reads the directory of a package and finds its one nuspec.
 func openArchive(content io.ReaderAt, size int64) (*archive, error) {
-	bounded := &boundedReaderAt{r: content, left: maxDirectory}
-	z, err := zip.NewReader(bounded, size)
-	bounded.left = -1
+	z, err := format.OpenZip(content, size)
 	switch {
-	case errors.Is(err, errDirectory):
+	case errors.Is(err, format.ErrArchiveBounds):
 		return nil, errDirectory
 	case err != nil:
 		return nil, fault.Wrap(fault.Invalid, err, "%s", fault.Message(errNotPackage))
-	case len(z.File) > format.MaxEntries:
-		return nil, errDirectory
 	}
 	a := &archive{Reader: z}
 	for _, f := range z.File {
@@ -71,23 +63,6 @@ func unsafeName(name string) bool {
 		}
 	}
 	return false
-}
-
-// boundedReaderAt fails after so many bytes; a negative bound is none.
-type boundedReaderAt struct {
-	r    io.ReaderAt
-	left int64
-}
-
-// ReadAt implements io.ReaderAt.
-func (b *boundedReaderAt) ReadAt(p []byte, off int64) (int, error) {
-	n, err := b.r.ReadAt(p, off)
-	if b.left >= 0 {
-		if b.left -= int64(n); b.left < 0 {
-			return 0, errDirectory
-		}
-	}
-	return n, err
 }
 
 // metadata reads the nuspec.
@@ -131,10 +106,11 @@ func (a *archive) file(name text) *zip.File {
 }
 
 // check unpacks every entry and compares its checksum, so that a file damaged
-// on its way is not let in. It ends at format.MaxUnpacked bytes: what lies
-// beyond is left to the clients.
-func (a *archive) check() error {
-	left := int64(format.MaxUnpacked)
+// on its way is not let in. It ends at so many bytes, read or unpacked,
+// whatever is more: what lies beyond is left to the clients. Entries may lie over
+// each other and unpack to nothing.
+func (a *archive) check(most int64) error {
+	left := most
 	for _, f := range a.File {
 		if left <= 0 {
 			return nil
@@ -146,7 +122,7 @@ func (a *archive) check() error {
 		if err == nil {
 			var n int64
 			n, err = io.Copy(io.Discard, io.LimitReader(r, left))
-			left -= n
+			left -= max(n, int64(min(f.CompressedSize64, uint64(most))))
 			r.Close()
 		}
 		if err != nil {
@@ -165,7 +141,7 @@ func readPackage(content io.ReaderAt, size int64) (m metadata, c artifact.Coordi
 	if m, err = a.metadata(); err != nil {
 		return m, c, "", err
 	}
-	if err := a.check(); err != nil {
+	if err := a.check(format.MaxUnpacked); err != nil {
 		return m, c, "", err
 	}
 	if m.LicenseFile != "" {

@@ -5,9 +5,11 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -215,11 +217,96 @@ func TestList_FollowsASourceThatMoves(t *testing.T) {
 func TestOpenArchive_Bounds(t *testing.T) {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
-	for range maxDirectory / 1000 {
+	for range (8 << 20) / 1000 {
 		_, _ = z.Create(strings.Repeat("a", 1000))
 	}
 	_ = z.Close()
 	if _, err := openArchive(bytes.NewReader(b.Bytes()), int64(b.Len())); !errors.Is(err, errDirectory) {
 		t.Errorf("got %v", err)
 	}
+}
+
+// TestOpenArchive_PromisesTooMuch: the end of an archive says how many entries it
+// has, and room is not made for what cannot be.
+func TestOpenArchive_PromisesTooMuch(t *testing.T) {
+	const size, entries = 1 << 30, 30 << 20
+	end := make([]byte, 56+20+22)
+	copy(end, "PK\x06\x06")
+	binary.LittleEndian.PutUint64(end[4:], 44)
+	binary.LittleEndian.PutUint64(end[24:], entries)
+	binary.LittleEndian.PutUint64(end[32:], entries)
+	copy(end[56:], "PK\x06\x07")
+	binary.LittleEndian.PutUint64(end[64:], size-uint64(len(end)))
+	binary.LittleEndian.PutUint32(end[72:], 1)
+	copy(end[76:], "PK\x05\x06")
+	for at := 84; at < 96; at++ {
+		end[at] = 0xff
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := openArchive(endsWith{size, end}, size); !errors.Is(err, errDirectory) {
+		t.Errorf("got %v", err)
+	}
+	runtime.ReadMemStats(&after)
+	if n := after.TotalAlloc - before.TotalAlloc; n > 32<<20 {
+		t.Errorf("%d MB were allocated", n>>20)
+	}
+}
+
+// endsWith is a file of a size, with nothing but its end in it.
+type endsWith struct {
+	size int64
+	end  []byte
+}
+
+// ReadAt implements io.ReaderAt.
+func (e endsWith) ReadAt(p []byte, off int64) (int, error) {
+	clear(p)
+	n := min(int64(len(p)), e.size-off)
+	if n <= 0 {
+		return 0, io.EOF
+	}
+	if from := e.size - int64(len(e.end)); off+n > from {
+		copy(p[max(from-off, 0):n], e.end[max(off-from, 0):])
+	}
+	return int(n), nil
+}
+
+// TestCheck_EntriesThatUnpackToNothing: what is read counts too.
+func TestCheck_EntriesThatUnpackToNothing(t *testing.T) {
+	nothing := append(bytes.Repeat([]byte("\x00\x00\x00\xff\xff"), 20_000), "\x01\x00\x00\xff\xff"...) // blocks without content
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	w, _ := z.Create("pad.nuspec")
+	_, _ = w.Write([]byte(goodSpec))
+	const entries = 50
+	for i := range entries {
+		w, _ := z.CreateRaw(&zip.FileHeader{Name: strings.Repeat("a", i+1), Method: zip.Deflate, CompressedSize64: uint64(len(nothing))})
+		_, _ = w.Write(nothing)
+	}
+	_ = z.Close()
+	counted := &countingAt{r: bytes.NewReader(b.Bytes())}
+	a, err := openArchive(counted, int64(b.Len()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.check(1 << 40); err != nil || counted.n < int64(entries*len(nothing)) {
+		t.Errorf("%d bytes were read, %v", counted.n, err)
+	}
+	counted.n = 0
+	if err := a.check(1000); err != nil || counted.n > int64(2*len(nothing)) {
+		t.Errorf("%d bytes were read where a thousand may be unpacked, %v", counted.n, err)
+	}
+}
+
+type countingAt struct {
+	r io.ReaderAt
+	n int64
+}
+
+// ReadAt implements io.ReaderAt.
+func (c *countingAt) ReadAt(p []byte, off int64) (int, error) {
+	n, err := c.r.ReadAt(p, off)
+	c.n += int64(n)
+	return n, err
 }

@@ -293,6 +293,16 @@ func TestUnlistAndRelist(t *testing.T) {
 	if got := change(http.MethodDelete, "v2/package/lib/9.0.0"); got != http.StatusNotFound {
 		t.Errorf("unlist what is not there: %d", got)
 	}
+	// What was taken away by other means is not there for a client to bring back.
+	h.SetStatus("internal", artifact.Coordinates{Format: artifact.NuGet, Name: "lib"}, "2.0.0", artifact.Archived)
+	for _, method := range []string{http.MethodDelete, http.MethodPost} {
+		if got := change(method, "v2/package/lib/2.0.0"); got != http.StatusNotFound {
+			t.Errorf("%s of an archived version: %d", method, got)
+		}
+	}
+	if a := h.Get("internal", filePath("Lib", "2.0.0", "nupkg")); a.Status != http.StatusNotFound {
+		t.Errorf("an archived version: %d", a.Status)
+	}
 	h.User("writer", "codeartifact:ReadFromRepository", "codeartifact:PublishPackageVersion")
 	if a := h.Do("writer", "internal", formattest.Call{Method: http.MethodDelete, Path: "v2/package/lib/1.0.0"}); a.Status != http.StatusForbidden || a.Header.Get("X-NuGet-Warning") == "" {
 		t.Errorf("unlist without permission: %d %v", a.Status, a.Header)
