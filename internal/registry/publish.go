@@ -282,11 +282,6 @@ func (s *Service) grow(ctx context.Context, tx *catalog.Tx, n *node, row catalog
 	if e.StatusChanged {
 		held.Status = p.Status
 	}
-	if len(replaced) > 0 {
-		if err := notOnHold(tx, row, p.Version); err != nil {
-			return held.Version, err
-		}
-	}
 	for _, name := range replaced {
 		if err := tx.DeleteAsset(row, held.ID, name); err != nil {
 			return held.Version, err
