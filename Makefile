@@ -60,7 +60,7 @@ fuzz:
 # The stories with real clients, three at a time (they wait more than they work): see test/e2e and test.sh, which installs them.
 e2e: tools
 	@echo "== stories with the real clients"
-	@$(GO) test -json -count=1 -timeout 30m -parallel 3 ./test/e2e/... | $(BIN)/testsum -v -label stories -counts $(COUNTS) -failures $(FAILURES)
+	@$(GO) test -json -count=1 -timeout 45m -parallel 3 ./test/e2e/... | $(BIN)/testsum -v -label stories -counts $(COUNTS) -failures $(FAILURES)
 
 # Hot paths, in the form benchstat reads. `make bench OLD=before.txt` compares.
 bench: $(if $(OLD),tools)

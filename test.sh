@@ -252,7 +252,7 @@ suite() {
 
 suite 900 "tools" make --no-print-directory tools
 suite 2400 "make check" make --no-print-directory -k check COUNTS="$COUNTS" FAILURES="$FAILURES"
-suite 1800 "stories" make --no-print-directory e2e COUNTS="$COUNTS" FAILURES="$FAILURES"
+suite 2760 "stories" make --no-print-directory e2e COUNTS="$COUNTS" FAILURES="$FAILURES"
 
 [ ${#failures[@]} = 0 ] || { say "failed:"; printf '      %s\n' "${failures[@]}"; cat "$FAILURES"; }
 awk '{p+=$2; f+=$3; s+=$4} END{printf "%d passed, %d failed, %d skipped\n", p, f, s; exit (f > 0 || p == 0)}' "$COUNTS"
