@@ -51,7 +51,7 @@ type Options struct {
 	Trash   time.Duration // how long versions can be had back where a domain does not say, default 7 days
 	Settle  time.Duration // how long the clock must have been steady before anything goes by itself, default 10 min
 	Pause   time.Duration // between removals of a retention run, at least; default 20 ms
-	Workers int           // jobs run at a time, default 2
+	Workers int           // jobs run at a time, default 3; the last one takes no long ones
 	Poll    time.Duration // how often due jobs are looked for, default 2 s
 	// Restore fetches the bytes of a content again that are not there, from where
 	// they once came; nil: nobody can.
@@ -114,6 +114,9 @@ type kind struct {
 	run   func(*Runner, context.Context, catalog.Job) error
 }
 
+// long tells whether a job may take so long that others should not wait for it.
+func (k kind) long() bool { return k.every == 0 || k.lease > 10*time.Minute }
+
 // table lists every kind of job.
 func table() []kind {
 	return []kind{
@@ -145,7 +148,7 @@ func New(o Options) *Runner {
 	o.Trash = cmp.Or(o.Trash, 7*24*time.Hour)
 	o.Settle = cmp.Or(o.Settle, 10*time.Minute)
 	o.Pause = cmp.Or(o.Pause, 20*time.Millisecond)
-	o.Workers = cmp.Or(o.Workers, 2)
+	o.Workers = cmp.Or(o.Workers, 3)
 	o.Poll = cmp.Or(o.Poll, 2*time.Second)
 	if o.Now == nil {
 		o.Now = time.Now
@@ -175,7 +178,7 @@ func (r *Runner) Run(ctx context.Context) error {
 	if r.opt.Sinks != nil {
 		running.Go(func() { newCourier(r.opt, r.log).run(ctx) })
 	}
-	var busy atomic.Int32
+	var busy, long atomic.Int32
 	poll := time.NewTicker(r.opt.Poll)
 	defer poll.Stop()
 	var scheduled time.Time
@@ -188,11 +191,19 @@ func (r *Runner) Run(ctx context.Context) error {
 				r.log.ErrorContext(ctx, "upkeep could not be scheduled and will be tried again", slog.Any("error", err))
 			}
 		}
-		for _, job := range r.lease(ctx, r.opt.Workers-int(busy.Load())) {
+		// One that ends between the two looks is counted on the safe side.
+		mostLong := max(r.opt.Workers-1, 1) - int(long.Load())
+		for _, job := range r.lease(ctx, r.opt.Workers-int(busy.Load()), mostLong) {
+			k, ofLong := r.kinds[job.Kind], int32(0)
+			if k.long() {
+				ofLong = 1
+			}
 			busy.Add(1)
+			long.Add(ofLong)
 			running.Go(func() {
-				r.work(ctx, r.kinds[job.Kind], job)
+				r.work(ctx, k, job)
 				busy.Add(-1)
+				long.Add(-ofLong)
 				r.Wake()
 			})
 		}
@@ -247,16 +258,17 @@ func (r *Runner) schedule(ctx context.Context) error {
 	})
 }
 
-// lease takes up to limit due jobs: periodic ones first, which come no oftener than
+// lease takes up to limit due jobs, of which mostLong may be long: periodic ones first, which come no oftener than
 // they should, and of the kind that has waited longest. What comes again and again
 // or is many, as runs and purges are, leaves room for the rest.
-func (r *Runner) lease(ctx context.Context, limit int) []catalog.Job {
+func (r *Runner) lease(ctx context.Context, limit, mostLong int) []catalog.Job {
 	if limit <= 0 {
 		return nil
 	}
 	var jobs []catalog.Job
 	err := r.opt.DB.Update(ctx, func(tx *catalog.Tx) error {
 		jobs = nil
+		longs := mostLong
 		due, err := tx.DueKinds()
 		if err != nil {
 			return err
@@ -264,13 +276,19 @@ func (r *Runner) lease(ctx context.Context, limit int) []catalog.Job {
 		due = slices.DeleteFunc(due, func(name string) bool { return r.kinds[name].run == nil }) // of another version
 		slices.SortStableFunc(due, func(a, b string) int { return cmp.Compare(min(r.kinds[b].every, 1), min(r.kinds[a].every, 1)) })
 		for _, name := range due {
-			k := r.kinds[name]
-			if len(jobs) == limit {
-				break
+			k, most := r.kinds[name], limit-len(jobs)
+			if k.long() {
+				most = min(most, longs)
 			}
-			some, err := tx.LeaseJobs(limit-len(jobs), k.lease, name)
+			if most <= 0 {
+				continue
+			}
+			some, err := tx.LeaseJobs(most, k.lease, name)
 			if err != nil {
 				return err
+			}
+			if k.long() {
+				longs -= len(some)
 			}
 			jobs = append(jobs, some...)
 		}

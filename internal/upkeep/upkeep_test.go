@@ -492,7 +492,7 @@ func TestRun_LongJobsLeaveRoom(t *testing.T) {
 			}
 			enqueue(t, db, catalog.Job{Kind: catalog.JobEvaluateAlarms, RunAt: clock.Now().Add(time.Second)})
 			for range 2 {
-				for _, j := range r.lease(t.Context(), 1) { // the other worker has another long one
+				for _, j := range r.lease(t.Context(), 1, 1) { // the other workers have long ones
 					if j.Kind == catalog.JobEvaluateAlarms {
 						return
 					}
@@ -503,6 +503,43 @@ func TestRun_LongJobsLeaveRoom(t *testing.T) {
 			t.Error("the others alone are run")
 		})
 	}
+}
+
+// TestRun_TheLastWorkerTakesNoLongJobs: two of them at most, by default, so that a
+// sweep beside a run does not keep alarms from being evaluated for hours.
+func TestRun_TheLastWorkerTakesNoLongJobs(t *testing.T) {
+	db := openCatalog(t, "sqlite", catalog.Options{})
+	hold, alarms, longs := make(chan struct{}), make(chan struct{}), make(chan struct{}, 9)
+	r := newRunner(Options{DB: db, Poll: time.Millisecond})
+	r.kinds = map[string]kind{
+		"long": {"long", 0, time.Minute, func(*Runner, context.Context, catalog.Job) error {
+			longs <- struct{}{}
+			<-hold
+			return nil
+		}},
+		catalog.JobEvaluateAlarms: {catalog.JobEvaluateAlarms, time.Hour, time.Minute, func(*Runner, context.Context, catalog.Job) error {
+			close(alarms)
+			return nil
+		}},
+	}
+	for i := range 5 {
+		enqueue(t, db, catalog.Job{Kind: "long", Key: strconv.Itoa(i)})
+	}
+	stop := run(t, r)
+	for range 2 {
+		<-longs
+	}
+	enqueue(t, db, catalog.Job{Kind: catalog.JobEvaluateAlarms}) // due now, and no sooner than the long ones
+	select {
+	case <-alarms:
+	case <-time.After(time.Minute):
+		t.Error("no worker is left for what is short")
+	}
+	if len(longs) > 0 {
+		t.Error("a third long job was begun")
+	}
+	close(hold)
+	stop()
 }
 
 func TestRun_EachJobOnceOverManyRunners(t *testing.T) {
