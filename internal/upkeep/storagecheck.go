@@ -150,7 +150,7 @@ func (c *checking) recorded(ctx context.Context) error {
 // content looks at one content with a row.
 func (c *checking) content(ctx context.Context, b catalog.StoredBlob) error {
 	ref := blob.Ref{Space: b.Space, SHA256: b.SHA256}
-	for range 10 { // it may be put again meanwhile
+	for try := range 10 { // it may be put again meanwhile
 		info, size, sum, err := c.digest(ctx, ref)
 		switch {
 		case errors.Is(err, blob.ErrNotFound):
@@ -161,6 +161,8 @@ func (c *checking) content(ctx context.Context, b catalog.StoredBlob) error {
 			return nil
 		case sum == b.SHA256: // the bytes are right, the row is not
 			return c.rowSize(ctx, b, size)
+		case try == 0: // it may have been the reading: of a file system behind a network, or of failing memory
+			continue
 		}
 		moved, err := c.opt.Blobs.Quarantine(ctx, ref, info.Modified)
 		if err != nil && !errors.Is(err, blob.ErrNotFound) {

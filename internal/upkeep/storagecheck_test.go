@@ -164,6 +164,44 @@ func TestCheckStorage_FindsWhatIsWrong(t *testing.T) {
 	}
 }
 
+// moodyStore cannot read a file the first time it is opened.
+type moodyStore struct {
+	blob.Store
+	opened map[blob.Ref]bool
+}
+
+func (m *moodyStore) Open(ctx context.Context, ref blob.Ref) (blob.Reader, error) {
+	f, err := m.Store.Open(ctx, ref)
+	if err != nil || m.opened[ref] {
+		return f, err
+	}
+	m.opened[ref] = true
+	return unreadable{f}, nil
+}
+
+type unreadable struct{ blob.Reader }
+
+func (unreadable) Read([]byte) (int, error) { return 0, errors.New("input/output error") }
+
+// TestCheckStorage_ReadsAgain: what a file system behind a network fails to give
+// once is not damaged.
+func TestCheckStorage_ReadsAgain(t *testing.T) {
+	db := openCatalog(t, "sqlite", catalog.Options{})
+	s, _, sums := damagedShop(t, db, "corp")
+	job := startCheck(t, db, s.domain.ID, false, 0)
+	r := newRunner(Options{DB: db, Blobs: &moodyStore{s.blobs, map[blob.Ref]bool{}}, Now: later})
+	if err := r.checkStorage(t.Context(), job); err != nil {
+		t.Fatal(err)
+	}
+	got := named(sums, findings(t, db, job.Key))
+	if got["good"] != "" || got["flipped"] != "DAMAGED QUARANTINED" {
+		t.Errorf("found %v", got)
+	}
+	if _, err := s.blobs.Stat(t.Context(), blob.Ref{Space: s.domain.ID, SHA256: sums["good"]}); err != nil {
+		t.Error(err)
+	}
+}
+
 // brokenStore ends with an error after some reads, as when the process dies.
 type brokenStore struct {
 	blob.Store
