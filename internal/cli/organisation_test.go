@@ -307,6 +307,23 @@ groups:
 	}
 }
 
+// A group goes with its members, also where the file says nothing of users.
+func TestApply_GroupOfUsersThatAreNotDeclared(t *testing.T) {
+	h := open(t)
+	h.must("create-user", "--user-name", "ada")
+	h.must("create-group", "--group-name", "old")
+	h.must("add-user-to-group", "--group-name", "old", "--user-name", "ada")
+	if out := h.apply("groups: []\n", "--prune"); !strings.Contains(out, "- group old\n") {
+		t.Errorf("%s", out)
+	}
+	if got := h.get("[length(Groups), 'users']", "list-groups"); got != "0\tusers" {
+		t.Error(got)
+	}
+	if got := h.get("Users[].UserName", "list-users"); got != "ada\tadmin" {
+		t.Error(got)
+	}
+}
+
 func TestApply_PackagesThatCameMeanwhileStay(t *testing.T) {
 	h := open(t)
 	h.apply("domain: acme\nrepositories: [{name: lib}]\n")

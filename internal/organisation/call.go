@@ -242,10 +242,14 @@ func (p *planner) remove(h resource) []Call {
 		return append(calls, call("DeletePolicy", input("PolicyArn", p.arns[h.ref])))
 	case KindGroup:
 		var calls []Call
+		members := p.members[h.name]
 		for _, u := range p.file.Users {
 			if slices.Contains(u.Groups, h.name) {
-				calls = append(calls, call("RemoveUserFromGroup", input("GroupName", h.name, "UserName", u.Name)))
+				members = append(members, u.Name)
 			}
+		}
+		for _, u := range members {
+			calls = append(calls, call("RemoveUserFromGroup", input("GroupName", h.name, "UserName", u)))
 		}
 		calls = append(calls, p.rights("Group", h.name, nothing, f)...)
 		return append(calls, call("DeleteGroup", input("GroupName", h.name)))

@@ -48,6 +48,7 @@ type state struct {
 	revisions map[ref]string    // of policies
 	filled    map[ref]bool      // repositories that hold packages
 	keys      map[string][]any  // access keys by user
+	members   map[string][]any  // users of groups that the file does not have, where it says nothing of users
 	versions  map[string][]any  // of managed policies that do not count any more, oldest first
 	pathOf    map[string]string // of managed policies
 	subs      map[ref]string    // ARNs of subscriptions, by topic in name and the place in part
@@ -180,7 +181,7 @@ func (r *reader) optional(what string, err error) (known bool, _ error) {
 // read reads a server.
 func read(ctx context.Context, api API, s site, want *File, only string) (*state, error) {
 	r := &reader{api: api, want: want, only: only, site: s, probed: map[string]bool{}, state: &state{
-		arns: map[ref]string{}, revisions: map[ref]string{}, filled: map[ref]bool{}, keys: map[string][]any{}, versions: map[string][]any{},
+		arns: map[ref]string{}, revisions: map[ref]string{}, filled: map[ref]bool{}, keys: map[string][]any{}, members: map[string][]any{}, versions: map[string][]any{},
 		pathOf: map[string]string{}, subs: map[ref]string{}, missing: map[string]string{},
 	}}
 	if err := r.domains(ctx); err != nil {
@@ -557,6 +558,16 @@ func (r *reader) identities(ctx context.Context) error {
 			g.Name, g.Path = text(row, "GroupName"), new(text(row, "Path"))
 			if err := r.rights(ctx, "Group", g.Name, &g.Rights); err != nil {
 				return err
+			}
+			if all || r.want.Users != nil || slices.ContainsFunc(r.want.Groups, func(w Group) bool { return w.Name == g.Name }) {
+				continue
+			}
+			users, err := r.list(ctx, "GetGroup", "Users", map[string]any{"GroupName": g.Name})
+			if err != nil {
+				return err
+			}
+			for _, u := range users {
+				r.members[g.Name] = append(r.members[g.Name], text(u, "UserName"))
 			}
 		}
 	}
