@@ -185,6 +185,14 @@ func (h *House) SetStatus(repo string, c artifact.Coordinates, version string, s
 	})
 }
 
+// Hold puts a version on legal hold.
+func (h *House) Hold(repo string, c artifact.Coordinates, version string) {
+	h.t.Helper()
+	h.Update(func(tx *catalog.Tx) error {
+		return tx.PutHold(catalog.Hold{RepositoryID: h.repos[repo].ID, Coordinates: c, Version: version, Kind: catalog.HoldLegal})
+	})
+}
+
 // Quota sets what a repository may hold.
 func (h *House) Quota(repo string, l catalog.Limits) {
 	h.t.Helper()

@@ -3,9 +3,7 @@ package maven_test
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"fmt"
-	"io"
 	"net/http"
 	"runtime"
 	"slices"
@@ -350,17 +348,7 @@ func TestSnapshot_OnLegalHoldKeepsItsContent(t *testing.T) {
 	h := house(t)
 	put(t, h, http.StatusCreated, "", snapshots+"lib-1.0-SNAPSHOT.jar", "one")
 	do(t, h, http.StatusCreated, "", upload("com/example/lib/maven-metadata.xml", metadataOf(lib, "1.0-SNAPSHOT")))
-	h.Update(func(tx *catalog.Tx) error {
-		d, err := tx.Domain(formattest.Owner, formattest.Domain)
-		if err != nil {
-			return err
-		}
-		r, err := tx.Repository(d.ID, "repo")
-		if err != nil {
-			return err
-		}
-		return tx.PutHold(catalog.Hold{RepositoryID: r.ID, Coordinates: coordinates(lib), Version: "1.0-SNAPSHOT", Kind: catalog.HoldLegal})
-	})
+	h.Hold("repo", coordinates(lib), "1.0-SNAPSHOT")
 	put(t, h, http.StatusConflict, "on legal hold", snapshots+"lib-1.0-SNAPSHOT.jar", "two")
 	next := snapshot("20240102.120000", 2, ".jar")
 	do(t, h, http.StatusCreated, "", next[:3]...)
@@ -606,23 +594,8 @@ func TestInspect_POMsThatMavenReads(t *testing.T) {
 // TestInspect_ArchivesThatPromiseTooMuch: the end of an archive says how many
 // entries it has, and room is not made for what cannot be.
 func TestInspect_ArchivesThatPromiseTooMuch(t *testing.T) {
-	const entries = 30 << 20
-	end := make([]byte, 56+20+22)
-	copy(end, "PK\x06\x06")
-	binary.LittleEndian.PutUint64(end[4:], 44)
-	for _, at := range []int{24, 32} {
-		binary.LittleEndian.PutUint64(end[at:], entries)
-	}
-	copy(end[56:], "PK\x06\x07")
-	binary.LittleEndian.PutUint32(end[72:], 1)
-	copy(end[76:], "PK\x05\x06")
-	for at := 84; at < 96; at++ {
-		end[at] = 0xff
-	}
 	const size = 1 << 30
-	binary.LittleEndian.PutUint64(end[64:], size-uint64(len(end)))
-	binary.LittleEndian.PutUint64(end[48:], 0)
-	content := endsWith{size, end}
+	content := formattest.PromisingZip(size, 30<<20)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
 	if _, err := maven.New().Inspect(coordinates(lib), "1.0", "lib-1.0.jar", content, size); err != nil {
@@ -632,25 +605,6 @@ func TestInspect_ArchivesThatPromiseTooMuch(t *testing.T) {
 	if n := after.TotalAlloc - before.TotalAlloc; n > 32<<20 {
 		t.Errorf("%d MB were allocated", n>>20)
 	}
-}
-
-// endsWith is a file of a size, with nothing but its end in it.
-type endsWith struct {
-	size int64
-	end  []byte
-}
-
-func (e endsWith) ReadAt(p []byte, off int64) (int, error) {
-	clear(p)
-	n := int(min(int64(len(p)), e.size-off))
-	if n <= 0 {
-		return 0, io.EOF
-	}
-	from := e.size - int64(len(e.end))
-	if last := off + int64(n); last > from {
-		copy(p[max(from-off, 0):n], e.end[max(off-from, 0):])
-	}
-	return n, nil
 }
 
 func TestDescribe(t *testing.T) {

@@ -5,7 +5,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"io"
 	"net/http"
@@ -16,6 +15,7 @@ import (
 
 	"packhouse/internal/artifact"
 	"packhouse/internal/fault"
+	"packhouse/internal/format/formattest"
 	"packhouse/internal/registry"
 	"packhouse/internal/upstream"
 )
@@ -229,47 +229,17 @@ func TestOpenArchive_Bounds(t *testing.T) {
 // TestOpenArchive_PromisesTooMuch: the end of an archive says how many entries it
 // has, and room is not made for what cannot be.
 func TestOpenArchive_PromisesTooMuch(t *testing.T) {
-	const size, entries = 1 << 30, 30 << 20
-	end := make([]byte, 56+20+22)
-	copy(end, "PK\x06\x06")
-	binary.LittleEndian.PutUint64(end[4:], 44)
-	binary.LittleEndian.PutUint64(end[24:], entries)
-	binary.LittleEndian.PutUint64(end[32:], entries)
-	copy(end[56:], "PK\x06\x07")
-	binary.LittleEndian.PutUint64(end[64:], size-uint64(len(end)))
-	binary.LittleEndian.PutUint32(end[72:], 1)
-	copy(end[76:], "PK\x05\x06")
-	for at := 84; at < 96; at++ {
-		end[at] = 0xff
-	}
+	const size = 1 << 30
+	content := formattest.PromisingZip(size, 30<<20)
 	var before, after runtime.MemStats
 	runtime.ReadMemStats(&before)
-	if _, err := openArchive(endsWith{size, end}, size); !errors.Is(err, errDirectory) {
+	if _, err := openArchive(content, size); !errors.Is(err, errDirectory) {
 		t.Errorf("got %v", err)
 	}
 	runtime.ReadMemStats(&after)
 	if n := after.TotalAlloc - before.TotalAlloc; n > 32<<20 {
 		t.Errorf("%d MB were allocated", n>>20)
 	}
-}
-
-// endsWith is a file of a size, with nothing but its end in it.
-type endsWith struct {
-	size int64
-	end  []byte
-}
-
-// ReadAt implements io.ReaderAt.
-func (e endsWith) ReadAt(p []byte, off int64) (int, error) {
-	clear(p)
-	n := min(int64(len(p)), e.size-off)
-	if n <= 0 {
-		return 0, io.EOF
-	}
-	if from := e.size - int64(len(e.end)); off+n > from {
-		copy(p[max(from-off, 0):n], e.end[max(off-from, 0):])
-	}
-	return int(n), nil
 }
 
 // TestCheck_EntriesThatUnpackToNothing: what is read counts too.
