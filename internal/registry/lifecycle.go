@@ -87,8 +87,17 @@ func (s *Service) UpdateStatus(ctx context.Context, b Batch, target artifact.Sta
 	default:
 		return Outcome{}, fault.Field("targetStatus", "must be Published, Unlisted or Archived; versions are disposed and deleted by operations of their own")
 	}
+	return s.moveTo(ctx, b, target, func(catalog.Version) string { return "" })
+}
+
+// moveTo is UpdateStatus for a target that is one of the three; refuse may say of
+// further versions why not.
+func (s *Service) moveTo(ctx context.Context, b Batch, target artifact.Status, refuse func(catalog.Version) string) (Outcome, error) {
 	allowed := func(row catalog.Version) string {
+		reason := refuse(row)
 		switch {
+		case reason != "":
+			return reason
 		case row.Status == artifact.Disposed:
 			return fmt.Sprintf("version %s is Disposed and can only be deleted", row.Number)
 		case row.Status == artifact.Unfinished && target == artifact.Unlisted:

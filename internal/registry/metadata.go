@@ -239,21 +239,15 @@ func (r *Repo) SetStatus(ctx context.Context, c artifact.Coordinates, target art
 	if err := r.may(ctx, statusAction, c); err != nil {
 		return err
 	}
-	if err := r.service.db.View(ctx, func(tx *catalog.Tx) error {
-		p, err := tx.Package(r.node.repo.ID, c)
-		if err != nil {
-			return err
+	away := map[string]error{}
+	refuse := func(row catalog.Version) string {
+		if row.Status != artifact.Archived && row.Status != artifact.Disposed {
+			return ""
 		}
-		for _, number := range versions {
-			if row, err := tx.Version(p.ID, number); err == nil && (row.Status == artifact.Archived || row.Status == artifact.Disposed) {
-				return notDownloadable(c, row)
-			}
-		}
-		return nil
-	}); err != nil {
-		return err
+		away[row.Number] = notDownloadable(c, row)
+		return fault.Message(away[row.Number])
 	}
-	out, err := r.service.UpdateStatus(ctx, Batch{Repository: r.node.id, Coordinates: c, Versions: versions}, target)
+	out, err := r.service.moveTo(ctx, Batch{Repository: r.node.id, Coordinates: c, Versions: versions}, target, refuse)
 	if err != nil {
 		return err
 	}
@@ -262,6 +256,8 @@ func (r *Repo) SetStatus(ctx context.Context, c artifact.Coordinates, target art
 		case !failed || e.Code == Skipped:
 		case e.Code == VersionNotFound:
 			return fault.About(fault.NotFound, "package-version", number, "version %s of %s is not in this repository", number, c)
+		case away[number] != nil:
+			return away[number]
 		default:
 			return fault.About(fault.Conflict, "package-version", number, "%s", e.Message)
 		}

@@ -294,10 +294,12 @@ func TestUnlistAndRelist(t *testing.T) {
 		t.Errorf("unlist what is not there: %d", got)
 	}
 	// What was taken away by other means is not there for a client to bring back.
-	h.SetStatus("internal", artifact.Coordinates{Format: artifact.NuGet, Name: "lib"}, "2.0.0", artifact.Archived)
-	for _, method := range []string{http.MethodDelete, http.MethodPost} {
-		if got := change(method, "v2/package/lib/2.0.0"); got != http.StatusNotFound {
-			t.Errorf("%s of an archived version: %d", method, got)
+	for _, status := range []artifact.Status{artifact.Disposed, artifact.Archived} {
+		h.SetStatus("internal", artifact.Coordinates{Format: artifact.NuGet, Name: "lib"}, "2.0.0", status)
+		for _, method := range []string{http.MethodDelete, http.MethodPost} {
+			if got := change(method, "v2/package/lib/2.0.0"); got != http.StatusNotFound {
+				t.Errorf("%s of a version that is %s: %d", method, status, got)
+			}
 		}
 	}
 	if a := h.Get("internal", filePath("Lib", "2.0.0", "nupkg")); a.Status != http.StatusNotFound {
